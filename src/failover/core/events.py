@@ -1,0 +1,91 @@
+"""What can happen to the switch (events), and what it wants done about it (effects). Nothing here decides or acts.
+
+Times are seconds of one monotonic clock, handed in by whoever calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from failover.core.model import ErrorType, Verdict
+
+
+class Source(StrEnum):
+    """Who saw it: a probe of ours, or a request of a user."""
+
+    PROBE = "probe"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One piece of evidence about a target.
+
+    `latency` is how long a good probe took, whole, in seconds. `good_before` belongs to a bad live signal: how many
+    good answers the same worker got from the target since the bad one that it told before.
+    """
+
+    source: Source
+    target: str
+    good: bool
+    error: ErrorType | None = None
+    detail: str = ""
+    latency: float | None = None
+    good_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: the hour that `wake_at` named has come."""
+
+
+Event = Signal | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Start a probe. Whoever does must hand back exactly one probe signal for it, within `timeout` seconds or so."""
+
+    target: str
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChanged:
+    """A legal move of the verdict, explained: `probes` and `requests` are the bad signals in a row that led to it,
+    `first_bad` is when the first of them came. `hold_down` is how long the way back is closed, from now, in seconds.
+    """
+
+    old: Verdict
+    new: Verdict
+    reason: str
+    error: ErrorType | None = None
+    detail: str = ""
+    probes: int = 0
+    requests: int = 0
+    first_bad: float | None = None
+    hold_down: float = 0.0
+
+    @property
+    def side_changed(self) -> bool:
+        """True when another kind of target serves from now on; a suspicion alone changes nobody's side."""
+        return (self.old is Verdict.BACKUP) != (self.new is Verdict.BACKUP)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChanged:
+    """A backup became known bad, or good again."""
+
+    target: str
+    usable: bool
+    reason: str
+    error: ErrorType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingChanged:
+    """What the workers were told is no longer true: tell them anew."""
+
+
+Effect = Probe | VerdictChanged | TargetChanged | RoutingChanged

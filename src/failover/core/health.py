@@ -1,0 +1,160 @@
+"""One target's health: the row of its latest signals, and what it adds up to.
+
+The law, the same for the primary and for backups: a target is *down* after `fail` consecutive bad signals, at least one
+of them a probe's, with no good one between; it is up again after `recover` consecutive good probes. So users alone can
+never talk a target down, nor up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from failover.core.events import Signal, Source
+from failover.core.model import ErrorType
+from failover.core.words import count, failing, lasting
+
+_REMEMBERED = 20
+_SHORTEST_TIMEOUT = 0.5
+_SLOWNESS_ALLOWED = 4.0
+
+# Failures that say nothing of the target: the client's, ours, or a plea for patience from one that is alive.
+_NO_EVIDENCE = frozenset(
+    {
+        ErrorType.CONNECTION_LIMIT_REACHED,
+        ErrorType.HTTP_429,
+        ErrorType.HTTP_REQUEST_ERROR,
+        ErrorType.PROXY_INTERNAL_ERROR,
+        ErrorType.PROXY_LOOP_DETECTED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMemory:
+    """A `Health` as a value. Its times are ages in seconds, so that no clock needs to be shared."""
+
+    down: bool
+    bad_probes: int
+    bad_requests: int
+    good_probes: int
+    first_bad_age: float | None
+    last_bad_age: float | None
+    error: ErrorType | None
+    detail: str
+    latencies: tuple[float, ...]
+
+
+class Health:
+    """Feed it signals; read its attributes. Times are the caller's monotonic seconds."""
+
+    __slots__ = (
+        "_fail",
+        "_latencies",
+        "_recover",
+        "bad_probes",
+        "bad_requests",
+        "detail",
+        "down",
+        "error",
+        "first_bad",
+        "good_probes",
+        "last_bad",
+    )
+
+    def __init__(self, fail: int, recover: int) -> None:
+        self._fail = fail
+        self._recover = recover
+        self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+        self.down = False
+        # The row: bad signals since the last good one, or good probes since the last bad signal.
+        self.bad_probes = 0
+        self.bad_requests = 0
+        self.good_probes = 0
+        self.first_bad: float | None = None
+        # The latest bad signal's; they outlive the row.
+        self.last_bad: float | None = None
+        self.error: ErrorType | None = None
+        self.detail = ""
+
+    @property
+    def bad_row(self) -> int:
+        """Consecutive bad signals up to now."""
+        return self.bad_probes + self.bad_requests
+
+    def take(self, signal: Signal, now: float) -> None:
+        """Count one signal about this target."""
+        if signal.good:
+            self._take_good(signal)
+        elif signal.error not in _NO_EVIDENCE:
+            self._take_bad(signal, now)
+
+    def _take_good(self, signal: Signal) -> None:
+        self.bad_probes = self.bad_requests = 0
+        if signal.source is Source.LIVE:
+            return
+        if signal.latency is not None:
+            self._latencies.append(signal.latency)
+        self.good_probes += 1
+        if self.good_probes >= self._recover:
+            self.down = False
+
+    def _take_bad(self, signal: Signal, now: float) -> None:
+        if signal.good_before:
+            self.bad_probes = self.bad_requests = 0
+        if not self.bad_row:
+            self.first_bad = now
+        if signal.source is Source.PROBE:
+            self.bad_probes += 1
+        else:
+            self.bad_requests += 1
+        self.good_probes = 0
+        self.last_bad = now
+        self.error, self.detail = signal.error, signal.detail
+        if self.bad_probes and self.bad_row >= self._fail:
+            self.down = True
+
+    def quick_timeout(self, longest: float) -> float:
+        """How long a probe may take while the target is suspected, in seconds.
+
+        Four times the slowest good one of late, at least half a second, at most `longest`; while nothing has been
+        learned, `longest`.
+        """
+        if not self._latencies:
+            return longest
+        return min(max(_SLOWNESS_ALLOWED * max(self._latencies), _SHORTEST_TIMEOUT), longest)
+
+    def story(self, target: str, now: float) -> str:
+        """`primary refused connections (3 bad signals in a row: 2 probes and 1 request, the first 0.4 s ago)`."""
+        failed = failing(target, self.error, self.detail)
+        if self.bad_row == 1:
+            return f"{failed} (1 bad signal, from a {'probe' if self.bad_probes else 'request'})"
+        sources = ((self.bad_probes, "probe"), (self.bad_requests, "request"))
+        seen = " and ".join(count(number, noun) for number, noun in sources if number)
+        first = f", the first {lasting(now - self.first_bad)} ago" if self.first_bad is not None else ""
+        return f"{failed} ({self.bad_row} bad signals in a row: {seen}{first})"
+
+    def snapshot(self, now: float) -> HealthMemory:
+        """All of it as a value, to be restored by a successor."""
+        return HealthMemory(
+            down=self.down,
+            bad_probes=self.bad_probes,
+            bad_requests=self.bad_requests,
+            good_probes=self.good_probes,
+            first_bad_age=None if self.first_bad is None else now - self.first_bad,
+            last_bad_age=None if self.last_bad is None else now - self.last_bad,
+            error=self.error,
+            detail=self.detail,
+            latencies=tuple(self._latencies),
+        )
+
+    def restore(self, memory: HealthMemory, taken: float) -> None:
+        """Take over what a predecessor knew at the time `taken` of the present clock."""
+        self.down = memory.down
+        self.bad_probes = memory.bad_probes
+        self.bad_requests = memory.bad_requests
+        self.good_probes = memory.good_probes
+        self.first_bad = None if memory.first_bad_age is None else taken - memory.first_bad_age
+        self.last_bad = None if memory.last_bad_age is None else taken - memory.last_bad_age
+        self.error, self.detail = memory.error, memory.detail
+        self._latencies.extend(memory.latencies)

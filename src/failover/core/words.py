@@ -1,0 +1,72 @@
+"""Errors and times in plain words: each error has one sentence, and logs, pages and reports all use that one."""
+
+from __future__ import annotations
+
+from failover.core.model import ErrorType
+
+SENTENCE: dict[ErrorType, str] = {
+    ErrorType.DNS_TIMEOUT: "has a name that no name server answered for",
+    ErrorType.DNS_ERROR: "has a name that does not resolve",
+    ErrorType.DESTINATION_UNAVAILABLE: "is not available",
+    ErrorType.DESTINATION_IP_UNROUTABLE: "has an address that cannot be reached from here",
+    ErrorType.CONNECTION_REFUSED: "refused connections",
+    ErrorType.CONNECTION_TERMINATED: "closed the connection before it answered",
+    ErrorType.CONNECTION_TIMEOUT: "did not accept a connection in time",
+    ErrorType.CONNECTION_READ_TIMEOUT: "stopped in the middle of an answer",
+    ErrorType.CONNECTION_LIMIT_REACHED: "has as many connections as are allowed to it",
+    ErrorType.TLS_PROTOCOL_ERROR: "failed in the TLS handshake",
+    ErrorType.TLS_CERTIFICATE_ERROR: "has a certificate that cannot be trusted",
+    ErrorType.HTTP_REQUEST_ERROR: "was sent a request that is not valid",
+    ErrorType.HTTP_RESPONSE_INCOMPLETE: "cut its answer short",
+    ErrorType.HTTP_RESPONSE_TIMEOUT: "accepted the connection but did not answer in time",
+    ErrorType.HTTP_PROTOCOL_ERROR: "answered with something that is not valid HTTP",
+    ErrorType.HTTP_UPGRADE_FAILED: "did not upgrade the connection",
+    ErrorType.PROXY_INTERNAL_ERROR: "could not be asked, for a reason of our own",
+    ErrorType.PROXY_LOOP_DETECTED: "leads back to this proxy",
+    ErrorType.HTTP_5XX: "answered with a server error",
+    ErrorType.HTTP_429: "asked for fewer requests",
+    ErrorType.SLOW: "answered too slowly",
+    ErrorType.BAD_BODY: "answered with a body that is not the expected one",
+}
+"""What the target did, to be read after its name: "primary refused connections"."""
+
+
+_DETAIL_TELLS_MORE = frozenset(
+    {
+        ErrorType.BAD_BODY,
+        ErrorType.DESTINATION_UNAVAILABLE,
+        ErrorType.DNS_ERROR,
+        ErrorType.DNS_TIMEOUT,
+        ErrorType.HTTP_5XX,
+        ErrorType.HTTP_PROTOCOL_ERROR,
+        ErrorType.SLOW,
+        ErrorType.TLS_CERTIFICATE_ERROR,
+        ErrorType.TLS_PROTOCOL_ERROR,
+    }
+)
+
+
+def failing(target: str, error: ErrorType | None, detail: str) -> str:
+    """`primary refused connections`, `primary answered with a server error: 503`."""
+    sentence = f"{target} {SENTENCE[error]}" if error is not None else f"{target} failed"
+    return f"{sentence}: {detail}" if detail and error in _DETAIL_TELLS_MORE else sentence
+
+
+def count(number: int, noun: str) -> str:
+    """`1 probe`, `2 probes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def lasting(seconds: float) -> str:
+    """A duration as a person says it: `40 ms`, `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < 0.0995:
+        return f"{round(max(seconds, 0.0) * 1000)} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    minutes = whole // 60
+    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
