@@ -1,0 +1,268 @@
+"""Every setting there is: its name, form, default, meaning, and the variables that the original had for it.
+
+The one definition. Flags, environment, YAML keys, `--help`, the JSON Schema and the reference page all come from here.
+A key `fail_threshold` is `--fail-threshold` as a flag and `FAILOVER_FAIL_THRESHOLD` in the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from failover.core.model import Target
+from failover.settings import machine, places
+from failover.settings.amounts import duration, size
+from failover.settings.facts import Facts, Group, facts_of
+from failover.settings.places import Network, StatusRange
+from failover.settings.secret import MASK
+from failover.settings.types import SWITCH, Form, Listen, choice, quoted, whole
+from failover.targets import parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["TARGET", "Listen", "Settings"]
+
+_HOUR = 3600.0
+_DAY = 86400.0
+_BETWEEN_URLS = r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)"  # a comma may be part of an address
+_BETWEEN_WORDS = r"[,\s]+"
+
+
+def _display(target: Target) -> str:
+    """The address with its secrets masked, so that one sees that there are some."""
+    url = target.url.replace("://", f"://{MASK}@", 1) if target.authorization else target.url
+    return f"{url}?{MASK}" if target.query else url
+
+
+TARGET = Form("URL", lambda text: parse_target(text, "primary"), _display)
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Durations are seconds, sizes bytes.
+
+    Texts are parsed and held against their bounds; values of the final type are taken as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The order matters in two places: an address is held against `listen` and `backup_kind`, and a backup against
+    # the primary. Where they are shown, groups order them.
+    listen: Annotated[
+        Listen, Facts(Group.EVERYDAY, places.LISTEN, "Address and port to listen on.", shown_default="0.0.0.0:8080")
+    ] = Listen("0.0.0.0", 8080)
+    backup_kind: Annotated[
+        str,
+        Facts(
+            Group.TRAFFIC,
+            choice("auto", "replica", "static"),
+            "What the backups are: a full second app, or files only; auto knows the usual hosts of files.",
+        ),
+    ] = "auto"
+    primary: Annotated[Target, Facts(Group.EVERYDAY, TARGET, "Address of your app.", ("PRIMARY_URL",))]
+    backup: Annotated[
+        tuple[Target, ...],
+        Facts(
+            Group.EVERYDAY,
+            TARGET,
+            "Address that answers when the primary does not; give several and the first healthy one wins.",
+            ("BACKUP_URL",),
+            separator=_BETWEEN_URLS,
+        ),
+    ]
+    check_interval: Annotated[
+        float,
+        Facts(Group.EVERYDAY, duration(0.01, _HOUR), "Time between two probes of the primary.", ("CHECK_INTERVAL",)),
+    ] = 2.0
+    fail_threshold: Annotated[
+        int,
+        Facts(Group.EVERYDAY, whole(1, 100), "Failures in a row before the backup serves.", ("FAIL_THRESHOLD",)),
+    ] = 3
+    recover_threshold: Annotated[
+        int,
+        Facts(
+            Group.EVERYDAY,
+            whole(1, 100),
+            "Good probes in a row before the primary serves again.",
+            ("RECOVER_THRESHOLD",),
+        ),
+    ] = 2
+    max_body: Annotated[
+        int, Facts(Group.EVERYDAY, size(1, 10**12), "Largest request body that is let through.", ("MAX_BODY",))
+    ] = 10_000_000
+    config: Annotated[
+        Path | None, Facts(Group.EVERYDAY, places.FILE, "YAML file to read settings from.", in_file=False)
+    ] = None
+    json_logs: Annotated[
+        bool, Facts(Group.EVERYDAY, SWITCH, "Log one JSON object a line, with ECS names.", ("JSON_LOGS",))
+    ] = False
+    webhook_url: Annotated[
+        tuple[str, ...],
+        Facts(
+            Group.EVERYDAY,
+            places.WEBHOOK,
+            "Address for incident reports. Accepted, but nothing is sent in this version.",
+            ("WEBHOOK_URL",),
+            secret=True,
+            separator=_BETWEEN_URLS,
+        ),
+    ] = Field(default=(), repr=False)
+    webhook_format: Annotated[
+        str,
+        Facts(
+            Group.EVERYDAY,
+            choice("auto", "slack", "discord", "teams", "pagerduty", "generic"),
+            "What the webhook understands; auto goes by its address.",
+            ("WEBHOOK_FORMAT",),
+        ),
+    ] = "auto"
+
+    check_path: Annotated[
+        str | None, Facts(Group.PROBES, places.PATH, "Path to probe on the primary, instead of its own address.")
+    ] = None
+    check_timeout: Annotated[float, Facts(Group.PROBES, duration(0.01, 300), "Longest time that a probe may take.")] = (
+        2.0
+    )
+    check_expect: Annotated[
+        tuple[StatusRange, ...] | None,
+        Facts(
+            Group.PROBES,
+            places.STATUSES,
+            "Statuses of a good probe, as 200-299,401.",
+            shown_default="200-399 with a check path, below 500 without",
+        ),
+    ] = None
+    check_method: Annotated[str, Facts(Group.PROBES, choice("GET", "HEAD"), "Method of a probe.")] = "GET"
+    backup_check_interval: Annotated[
+        float, Facts(Group.PROBES, duration(0.01, _DAY), "Time between two probes of a backup.")
+    ] = 15.0
+
+    connect_timeout: Annotated[
+        float, Facts(Group.TIMEOUTS, duration(0.01, 300), "Longest time to connect to a target, TLS included.")
+    ] = 1.0
+    first_byte_timeout: Annotated[
+        float, Facts(Group.TIMEOUTS, duration(0.01, _HOUR), "Longest wait for the head of a target's response.")
+    ] = 15.0
+    idle_timeout: Annotated[
+        float,
+        Facts(
+            Group.TIMEOUTS,
+            duration(0.01, _DAY),
+            "Longest silence within a body, and longest life of a connection that nobody uses.",
+        ),
+    ] = 60.0
+    head_timeout: Annotated[
+        float,
+        Facts(Group.TIMEOUTS, duration(0.01, 600), "Longest time that a client may take to send a request's head."),
+    ] = 10.0
+    drain_timeout: Annotated[
+        float, Facts(Group.TIMEOUTS, duration(0, _HOUR), "Longest wait for open requests when stopping or reloading.")
+    ] = 30.0
+
+    host: Annotated[
+        str,
+        Facts(
+            Group.TRAFFIC,
+            places.HOST,
+            "Host header sent to targets: the client's, the target's, a name of yours, or by the kind of target.",
+        ),
+    ] = "auto"
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Facts(
+            Group.TRAFFIC,
+            places.NETWORK,
+            "Networks of proxies before this one, whose X-Forwarded headers are kept; private and loopback are names.",
+            separator=_BETWEEN_WORDS,
+        ),
+    ] = ()
+    upstream_ca: Annotated[
+        Path | None,
+        Facts(
+            Group.TRAFFIC,
+            places.CA_FILE,
+            "PEM file of the authorities that https targets are verified against.",
+            shown_default="the system's store",
+        ),
+    ] = None
+
+    workers: Annotated[
+        int,
+        Facts(
+            Group.PROCESS,
+            whole(1, 64, auto=True),
+            "Processes that carry traffic.",
+            shown_default="auto: one a core, at most 4",
+        ),
+    ] = Field(default_factory=machine.default_workers)
+    max_connections: Annotated[
+        int,
+        Facts(
+            Group.PROCESS,
+            whole(1, 1_000_000, auto=True),
+            "Most client connections at a time.",
+            shown_default="auto: what the limit of open files allows",
+        ),
+    ] = Field(default_factory=lambda known: machine.default_connections(known.get("workers", 1)))
+
+    public_state: Annotated[
+        str,
+        Facts(Group.TELLING, choice("full", "minimal", "off"), "How much /__failover/state tells on the public port."),
+    ] = "full"
+    access_log: Annotated[bool, Facts(Group.TELLING, SWITCH, "Log one line for each request, at level info.")] = False
+    log_level: Annotated[
+        str, Facts(Group.TELLING, choice("debug", "info", "warning", "error"), "Least level that is logged.")
+    ] = "info"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        key = info.field_name or ""
+        field = cls.model_fields[key]
+        if field.default_factory is not None and isinstance(value, str) and value.strip().lower() == "auto":
+            return field.get_default(call_default_factory=True, validated_data=info.data)
+        facts = facts_of(field)
+        if facts.separator is None:
+            return _parse(key, facts.form, value, info.data)
+        results, wrong = [], []
+        for place, text in enumerate(value):
+            try:
+                results.append(_parse(key, facts.form, text, info.data, place))
+            except ValueError as error:
+                wrong.append((place, str(error)))
+        if wrong:
+            raise PydanticCustomError("items", "several values are wrong", {"items": wrong})
+        # A word such as `private` stands for several networks.
+        return tuple(chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in results))
+
+
+def _parse(key: str, form: Form, value: Any, known: Mapping[str, Any], place: int = 0) -> Any:
+    """One text to its value; anything but a text is a value already. `known` holds the valid fields before this one."""
+    if not isinstance(value, str):
+        return value
+    if form is not TARGET:
+        return form.parse(value)
+    alias = "primary" if key == "primary" else "backup" if place == 0 else f"backup-{place + 1}"
+    target = parse_target(value, alias, known.get("backup_kind", "auto") if alias != "primary" else "auto")
+    _refuse_loop(target, known.get("listen"))
+    primary = known.get("primary")
+    if primary is not None and replace(target, alias="", kind=primary.kind) == replace(primary, alias=""):
+        raise ValueError(f"{quoted(target.url)} is the primary; a backup must be another place")
+    return target
+
+
+_ANY = frozenset({"0.0.0.0", "::"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _refuse_loop(target: Target, listen: Listen | None) -> None:
+    if listen is None or listen.port == 0 or target.port != listen.port:
+        return
+    here = target.host in _ANY | _LOOPBACK if listen.host in _ANY | _LOOPBACK else target.host == listen.host
+    if here:
+        raise ValueError(f"{quoted(target.url)} is the address that this proxy listens on ({listen})")
