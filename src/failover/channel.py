@@ -1,0 +1,116 @@
+"""The messages between the controller and the workers, and the one way they travel.
+
+A message is msgpack behind a length of four bytes, over a Unix socket whose listening end the supervisor holds: when
+the controller dies the workers reconnect to the same end, and its successor finds them waiting there.
+Told, never asked: nobody waits for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from failover.core.model import ErrorType, Routing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_MESSAGE = 4 * 1024 * 1024
+_MAX_UNSENT = 1024 * 1024
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """A worker's first words. `routing` is what it was told last, the memory of a controller that died."""
+
+    token: str
+    slot: int
+    pid: int
+    routing: Routing | None
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """A live request met a failing target: sent at once. `good_before` counts that target's good answers since the
+    failure that this worker told before.
+    """
+
+    target: str
+    error: ErrorType
+    detail: str
+    good_before: int
+
+
+class Counters(msgspec.Struct, frozen=True, tag=True):
+    """What a worker counted since it started, sent each second. `good` is by target alias."""
+
+    slot: int
+    values: dict[str, int]
+    good: dict[str, int]
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """From the controller: route by this from now on."""
+
+    routing: Routing
+
+
+ToController = Hello | Failure | Counters
+_encode = msgspec.msgpack.Encoder().encode
+_decoders = {
+    "controller": msgspec.msgpack.Decoder(Hello | Failure | Counters),
+    "worker": msgspec.msgpack.Decoder(Told),
+}
+
+
+class Peer(asyncio.Protocol):
+    """One end of the channel. `side` is who we are: `controller` or `worker`.
+
+    `on_message(peer, message)` gets each message, `on_lost(peer)` is called once when the other end is gone or has
+    sent what cannot be read.
+    """
+
+    def __init__(self, side: str, on_message: Callable[[Peer, Any], None], on_lost: Callable[[Peer], None]) -> None:
+        self._decode = _decoders[side].decode
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= 4:
+            size = int.from_bytes(buffer[:4], "big")
+            if size > _MAX_MESSAGE:
+                self.close()
+                return
+            if len(buffer) < 4 + size:
+                return
+            raw = bytes(buffer[4 : 4 + size])
+            del buffer[: 4 + size]
+            try:
+                message = self._decode(raw)
+            except msgspec.DecodeError:
+                self.close()
+                return
+            self._on_message(self, message)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it went changes nothing
+        self._transport = None
+        self._on_lost(self)
+
+    def send(self, message: Hello | Failure | Counters | Told) -> None:
+        """Send, or drop the message when the other end has stopped reading: the next one supersedes it."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > _MAX_UNSENT:
+            return
+        raw = _encode(message)
+        transport.write(len(raw).to_bytes(4, "big") + raw)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

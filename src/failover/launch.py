@@ -1,0 +1,41 @@
+"""What the supervisor hands to a child at its birth: the one thing that supervisor, workers and controller share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+    from failover.settings.model import Settings
+
+CONTROLLER_SLOT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a child is given. Everything in it with a file descriptor belongs to the child from then on.
+
+    `channel` is the address of the channel's listening end: a path, or a Linux abstract name that begins with a null.
+    `token` proves in `Hello` that a worker is one of ours; it stays the same as long as the targets do, so that what
+    workers of other targets were told is never taken for news about these.
+    `slot` is a worker's number from 0, or CONTROLLER_SLOT.
+    `listening` holds the public sockets for a worker, the channel's one socket for the controller.
+    `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
+    supervisor is dead, and the child drains and exits.
+    `reborn` is True for a controller with a predecessor: it learns the routing from the workers' Hello first.
+    `ready` is the write end of a pipe: the child writes READY once when it serves, then closes it.
+    """
+
+    settings: Settings
+    channel: str
+    token: str = field(repr=False)
+    slot: int
+    listening: tuple[socket.socket, ...]
+    lifeline: int
+    reborn: bool
+    ready: int
+
+
+READY = b"\x01"

@@ -1,0 +1,117 @@
+"""Chunked bodies (RFC 9112 section 7.1): strict in, normalised out. Pure.
+
+Whatever a sender wrote into chunk extensions ends here: each hop frames anew, so two readers can never disagree.
+"""
+
+from __future__ import annotations
+
+import re
+
+from failover.proxy.fields import Malformed
+
+_MAX_LINE = 1024
+_MAX_TRAILERS = 16 * 1024
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
+LAST_CHUNK = b"0\r\n\r\n"
+
+# Fields that frame, route or authorise would change the message after the fact (RFC 9110 section 6.5.1).
+_FORBIDDEN_TRAILERS = frozenset(
+    (
+        b"transfer-encoding content-length host trailer connection keep-alive te upgrade proxy-connection"
+        b" content-encoding content-type content-range authorization proxy-authorization proxy-authenticate"
+        b" set-cookie cookie cache-control expect max-forwards location via"
+    ).split(),
+)
+
+
+class ChunkedReader:
+    """Takes a chunked body apart. After each `feed`: `done` says that it is over, `rest` has the bytes behind it and
+    `trailers` the block of its trailer fields, each with a CRLF behind it.
+    """
+
+    __slots__ = ("_left", "_pending", "_state", "done", "rest", "trailers")
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._pending = b""
+        self._state = _SIZE
+        self.done = False
+        self.rest = b""
+        self.trailers = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payload in `data`, in pieces. Raises Malformed (400) at the first byte that breaks the framing."""
+        payload: list[bytes] = []
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
+        position, size = 0, len(data)
+        while position < size:
+            state = self._state
+            if state == _DATA:
+                piece = data[position : position + self._left]
+                payload.append(piece)
+                position += len(piece)
+                self._left -= len(piece)
+                if not self._left:
+                    self._state = _DATA_END
+                continue
+            if state == _DATA_END:
+                if size - position < 2 and data[position] == 0x0D:
+                    break
+                if data[position : position + 2] != b"\r\n":
+                    raise Malformed(400, "a chunk is longer than it says")
+                position += 2
+                self._state = _SIZE
+                continue
+            end = data.find(b"\r\n", position)
+            if end < 0:
+                self._check_line(size - position)
+                break
+            self._check_line(end - position)
+            line = data[position:end]
+            position = end + 2
+            if state == _SIZE:
+                self._size_line(line)
+            elif line:
+                self._trailer_line(line)
+            else:
+                self.done = True
+                self.rest = data[position:]
+                return payload
+        self._pending = data[position:]
+        return payload
+
+    def _check_line(self, length: int) -> None:
+        if length > (_MAX_LINE if self._state == _SIZE else _MAX_TRAILERS):
+            raise Malformed(400, "a line of the chunked body is too long")
+
+    def _size_line(self, line: bytes) -> None:
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise Malformed(400, "a chunk size cannot be read")
+        self._left = int(match[1], 16)
+        self._state = _DATA if self._left else _TRAILERS
+
+    def _trailer_line(self, line: bytes) -> None:
+        match = _TRAILER.fullmatch(line)
+        if match is None:
+            raise Malformed(400, "a trailer field cannot be read")
+        if len(self.trailers) + len(line) > _MAX_TRAILERS:
+            raise Malformed(400, "too many trailer fields")
+        if match[1].lower() not in _FORBIDDEN_TRAILERS:
+            self.trailers += line + b"\r\n"
+
+
+_SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+
+def frame(payload: list[bytes]) -> bytes:
+    """Payload as chunks, one for each piece that has bytes."""
+    return b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in payload if piece])
+
+
+def last_chunk(trailers: bytes) -> bytes:
+    """The end of a chunked body, with its trailer fields."""
+    return b"0\r\n" + trailers + b"\r\n" if trailers else LAST_CHUNK

@@ -1,0 +1,398 @@
+"""Stop 2 of a request: the client's side. Reads heads and bodies, makes one exchange at a time; next comes `exchange`.
+
+The law: a callback never raises, whatever the client sends; answers leave in the order of the requests; no more than
+one head or one chunk beyond the current exchange is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import re
+import socket
+import struct
+import termios
+from typing import TYPE_CHECKING
+
+from failover.proxy import answers, own
+from failover.proxy.chunked import ChunkedReader
+from failover.proxy.exchange import Exchange
+from failover.proxy.fields import CHUNKED, Malformed, RequestHead
+from failover.proxy.wire import MAX_HEAD
+
+if TYPE_CHECKING:
+    from failover.proxy.worker import Worker
+
+WRITE_BUFFER = 256 * 1024
+NEVER = float("inf")
+_LINGER_S = 2.0
+"""How long a client may go on sending what we no longer read before the connection is closed: closing at once would
+reset it, and the answer with it (RFC 9112 section 9.6)."""
+
+_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
+
+
+class Downstream(asyncio.Protocol):
+    """One connection from a client."""
+
+    __slots__ = (
+        "_body",
+        "_body_left",
+        "_body_size",
+        "_buffer",
+        "_eof",
+        "_lines",
+        "_lines_host",
+        "_lingering",
+        "_reading_paused",
+        "_trusted",
+        "_unsent",
+        "_write_paused",
+        "close_after",
+        "deadline",
+        "exchange",
+        "peer",
+        "transport",
+        "worker",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, worker: Worker) -> None:
+        # for the connection
+        self.worker = worker
+        self.peer = ""
+        self.deadline = NEVER
+        self.close_after = False
+        self._trusted = False
+        self._lines = b""
+        self._lines_host = b""
+        self._buffer = b""
+        self._eof = False
+        self._lingering = False
+        self._reading_paused = False
+        self._write_paused = False
+        self._unsent = 0
+        # for the exchange
+        self.exchange: Exchange | None = None
+        self._body: ChunkedReader | None = None
+        self._body_left = 0
+        self._body_size = 0
+
+    # -- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
+        self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if peer else ""
+        worker = self.worker
+        self._trusted = worker.is_trusted(self.peer)
+        self.deadline = worker.now + worker.settings.head_timeout
+        worker.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            if not self._lingering:
+                self._read_head(self._buffer + data if self._buffer else data)
+        elif not exchange.upload_done:
+            self._read_body(exchange, data)
+        else:
+            self._buffer += data  # the next request is here already: it waits its turn
+            if len(self._buffer) > MAX_HEAD:
+                self._pause_reading()
+
+    def eof_received(self) -> bool:
+        exchange = self.exchange
+        self._eof = True
+        # A client may close its half and still read the answer, but nobody closes a half of a stream without end.
+        if exchange is not None and exchange.upload_done and not exchange.endless:
+            return True
+        if exchange is not None:
+            self.exchange = None
+            exchange.abandon()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it went changes nothing
+        exchange, self.exchange = self.exchange, None
+        self._lingering = True
+        self.worker.left(self)
+        if exchange is not None:
+            exchange.abandon()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self._unsent = self._outstanding()
+        self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        if self.exchange is not None:
+            self.exchange.reading_too_slowly()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self.exchange is not None:
+            self.deadline = NEVER if self.exchange.upload_done else self.worker.now + self.worker.settings.idle_timeout
+            self.exchange.reading_again()
+
+    # -- reading a request
+
+    def _read_head(self, data: bytes) -> None:
+        worker = self.worker
+        if data[:1] == b"\r" or data[:1] == b"\n":
+            data = data[2:] if data[:2] == b"\r\n" else data  # a stray empty line (RFC 9112 section 2.2)
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > MAX_HEAD:
+            self._read_part_of_head(data, complete=end != 3)
+            return
+        try:
+            head = worker.heads.request(data if end == len(data) else data[:end])
+        except Malformed as error:
+            self._refuse(error.status, error.reason)
+            return
+        if worker.overflow and self in worker.overflow:
+            self._refuse(503, "Too many connections. Please try again shortly.", head)
+            return
+        if head.via and worker.via in head.via:
+            self._refuse(508, "This request has been here before: a target of this proxy points back at it.", head)
+            return
+        if (b"__failover" in head.target or b"%" in head.target) and own.is_own(head.target):
+            self._buffer = data[end:]
+            self._answer_own(head)
+            return
+        if head.length > worker.settings.max_body:
+            self._refuse(413, f"The body is larger than the {worker.settings.max_body} bytes allowed here.", head)
+            return
+        self._begin(head, data, end)
+
+    def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
+        self.exchange = exchange = Exchange(self, head)
+        length = head.length
+        if not length:
+            self._buffer = data[end:] if end < len(data) else b""
+            self.deadline = NEVER
+            exchange.start()
+            return
+        self._buffer = b""
+        self._body_size = 0
+        if length == CHUNKED:
+            self._body = ChunkedReader()
+        else:
+            self._body_left = length
+        if head.expects_continue and end == len(data):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        exchange.start()
+        if end < len(data):
+            self.data_received(data[end:])
+
+    def _read_part_of_head(self, data: bytes, *, complete: bool) -> None:
+        if complete or len(data) > MAX_HEAD:
+            self._refuse(431, f"The head is larger than {MAX_HEAD} bytes.")
+        elif _BARE_NEWLINE.search(data):
+            self._refuse(400, "Lines end in CR LF.")
+        else:
+            if not self._buffer:
+                self.deadline = self.worker.now + self.worker.settings.head_timeout
+            self._buffer = data
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        chunked = self._body
+        if chunked is None:
+            left = self._body_left - len(data)
+            if left < 0:
+                data, self._buffer = data[:left], data[left:]
+            self._body_left = max(left, 0)
+            exchange.upload([data])
+            if left <= 0:
+                self.deadline = NEVER
+                exchange.upload_end(b"")
+            return
+        try:
+            pieces = chunked.feed(data)
+        except Malformed as error:
+            self._refuse(error.status, error.reason)
+            return
+        self._body_size += sum(map(len, pieces))
+        if self._body_size > self.worker.settings.max_body:
+            self._refuse(413, f"The body is larger than the {self.worker.settings.max_body} bytes allowed here.")
+            return
+        if pieces:
+            exchange.upload(pieces)
+        if chunked.done:
+            self._body = None
+            self._buffer = chunked.rest
+            self.deadline = NEVER
+            exchange.upload_end(chunked.trailers)
+
+    def _next(self) -> None:
+        """Go on with what came while the exchange before was under way."""
+        if self.exchange is None and not self._lingering and self._buffer and not self.transport.is_closing():
+            self._read_head(self._buffer)
+
+    # -- called by the exchange
+
+    def forwarding(self, head: RequestHead) -> bytes:
+        """The fields that tell a target who asked and how: Via, X-Forwarded-…, X-Request-ID."""
+        given = head.forwarded if self._trusted else None
+        if given is not None or head.via or head.http10:
+            lines = answers.forwarding(self.worker.via, self.peer, head, given)
+        elif head.host == self._lines_host:
+            lines = self._lines
+        else:
+            lines = self._lines = answers.forwarding(self.worker.via, self.peer, head, None)
+            self._lines_host = head.host
+        request_id = head.request_id
+        if not request_id or not _REQUEST_ID.fullmatch(request_id):
+            head.request_id = request_id = self.worker.request_id()
+        return lines + request_id
+
+    def public_scheme(self, head: RequestHead) -> bytes:
+        given = head.forwarded.get(b"x-forwarded-proto", b"") if self._trusted and head.forwarded else b""
+        return given if given in (b"http", b"https") else b"http"
+
+    def public_host(self, head: RequestHead) -> bytes:
+        given = head.forwarded.get(b"x-forwarded-host", b"") if self._trusted and head.forwarded else b""
+        return given or head.host
+
+    def pause_upload(self) -> None:
+        self.deadline = NEVER  # the target is slow, not the client
+        self._pause_reading()
+
+    def resume_upload(self) -> None:
+        if self._reading_paused:
+            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+            self._resume_reading()
+
+    def reply(self, status: int, text: str, head: RequestHead | None, proxy_status: bytes = b"") -> None:
+        """An answer of our own."""
+        self.transport.write(
+            answers.error(
+                status,
+                text,
+                accept=head.field(b"accept") if head else b"",
+                request_id=head.request_id if head else b"",
+                proxy_status=proxy_status,
+                closing=self.close_after or head is None or not head.keep_alive,
+                body=head is None or head.method != b"HEAD",
+            ),
+        )
+        if head is None or not head.keep_alive:
+            self.close_after = True
+
+    def done(self, *, upload_done: bool) -> None:
+        """The exchange is over and its answer written."""
+        self.exchange = None
+        self._body = None
+        if self.close_after or self._eof:
+            self._close(linger=not upload_done)
+            return
+        if not self._write_paused:
+            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        if self._buffer:
+            self.worker.loop.call_soon(self._next)
+        self._resume_reading()
+
+    def cut(self) -> None:
+        """The answer cannot be completed: break the connection so that the client sees it (RFC 9112 section 8)."""
+        self.exchange = None
+        self._lingering = True
+        self.transport.abort()
+
+    def leave(self) -> bytes:
+        """A tunnel takes the connection over; what the client has sent already comes along."""
+        early, self._buffer = self._buffer, b""
+        self.exchange = None
+        self._resume_reading()
+        self.worker.left(self)
+        return early
+
+    # -- called by the worker
+
+    def drain(self) -> None:
+        """No more requests: close now when idle, after the answer otherwise."""
+        self.close_after = True
+        if self.exchange is None and not self._buffer:
+            self._close(linger=False)
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        exchange = self.exchange
+        if self._write_paused or self._lingering:
+            self._expire_writing()
+        elif exchange is None:
+            if self._buffer:
+                self._refuse(408, "The request did not come in time.")
+            else:
+                self._close(linger=False)
+        else:
+            self._refuse(408, "The body did not come in time.")
+
+    def _expire_writing(self) -> None:
+        """A slow reader lives as long as it reads at all; what the kernel still holds counts as unread."""
+        outstanding = self._outstanding()
+        if 0 < outstanding < self._unsent:
+            self._unsent = outstanding
+            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+            return
+        self.transport.abort()
+
+    def _outstanding(self) -> int:
+        sock = self.transport.get_extra_info("socket")
+        queued = 0
+        if isinstance(sock, socket.socket) or hasattr(sock, "fileno"):
+            try:
+                queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+            except OSError:
+                queued = 0
+        return int(queued) + self.transport.get_write_buffer_size()
+
+    # -- the ends
+
+    def _answer_own(self, head: RequestHead) -> None:
+        if head.length:
+            self.close_after = True  # nobody reads that body
+        if not head.keep_alive or self.worker.draining:
+            self.close_after = True
+        self.transport.write(own.answer(self.worker, head, closing=self.close_after))
+        self.done(upload_done=not head.length)
+
+    def _refuse(self, status: int, text: str, head: RequestHead | None = None) -> None:
+        """Answer a request that goes nowhere, and close: what follows it cannot be trusted or is not wanted."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.abandon()
+            if exchange.answering:
+                self.cut()
+                return
+            head = exchange.head
+        self.worker.stats.rejected += 1
+        self.close_after = True
+        self.reply(status, text, head)
+        self._close(linger=True)
+
+    def _close(self, *, linger: bool) -> None:
+        self._buffer = b""
+        if self._lingering:
+            return
+        self._lingering = True
+        self._unsent = self._outstanding()
+        if linger and not self._eof and self.transport.can_write_eof():
+            self._resume_reading()
+            self.deadline = self.worker.now + _LINGER_S
+            self.transport.write_eof()
+        else:
+            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+            self.transport.close()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()

@@ -1,0 +1,81 @@
+"""Heads as they leave us: what a target is told of a request, and a client of an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failover.core.headers import rewrite_cookie, rewrite_refresh
+from failover.proxy.fields import CHUNKED, RequestHead, ResponseHead
+from failover.proxy.wire import without_fields
+
+if TYPE_CHECKING:
+    from failover.proxy.downstream import Downstream
+    from failover.proxy.pool import Pool
+
+_PRIVATE = [b"cookie", b"authorization", b"proxy-authorization"]
+_CACHING = [b"cache-control", b"expires"]
+_RENAMED = frozenset((b"set-cookie", b"location", b"content-location", b"refresh"))
+
+
+def for_target(head: RequestHead, pool: Pool, downstream: Downstream) -> bytes:
+    """The request head as this target gets it. A static backup gets nobody's secrets."""
+    lines = head.lines
+    if pool.static:
+        lines = without_fields(lines, _PRIVATE)
+    if pool.authorization and not head.field(b"authorization"):
+        lines = [*lines, b"Authorization: " + pool.authorization]
+    if head.length == CHUNKED:
+        lines = [*lines, b"Transfer-Encoding: chunked"]
+    if head.upgrade:
+        lines = [*lines, b"Connection: upgrade", b"Upgrade: " + head.upgrade]
+    return b"\r\n".join(
+        (
+            b"%b %b%b HTTP/1.1" % (head.method, b"" if head.target == b"*" else pool.base_path, head.target),
+            b"Host: " + (pool.host or head.host or pool.authority),
+            *lines,
+            downstream.forwarding(head),
+            b"\r\n",
+        ),
+    )
+
+
+def for_client(
+    head: ResponseHead,
+    pool: Pool,
+    request: RequestHead,
+    downstream: Downstream,
+    *,
+    rescued: bytes,
+    closing: bool,
+) -> bytes:
+    """The response head as the client gets it; `rescued` completes our member of Proxy-Status (RFC 9209)."""
+    lines = head.lines
+    if head.may_name_target or pool.hides:
+        scheme, host = downstream.public_scheme(request), downstream.public_host(request)
+        lines = [_renamed(line, pool, scheme, host) for line in lines]
+    if pool.static:
+        lines = [line for line in lines if line[:11].lower() != b"set-cookie:"]
+        if any(line[:23].lower().replace(b" ", b"").startswith(b"content-type:text/html") for line in lines):
+            # A stand-in page must not outlive the outage in anybody's cache.
+            lines = [*without_fields(lines, _CACHING), b"Cache-Control: no-store"]
+    if closing:
+        return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: close\r\n\r\n"))
+    if request.http10:
+        return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: keep-alive\r\n\r\n"))
+    return b"\r\n".join((*lines, pool.answer_lines + rescued, b"\r\n"))
+
+
+def _renamed(line: bytes, pool: Pool, scheme: bytes, host: bytes) -> bytes:
+    """A line whose field may name the target, told in the public site's terms."""
+    name, _, value = line.partition(b":")
+    kind = name.lower()
+    if kind not in _RENAMED:
+        return line
+    value = value.strip(b" \t")
+    if kind == b"set-cookie":
+        value = rewrite_cookie(value, pool.target, host)
+    elif kind == b"refresh":
+        value = rewrite_refresh(value, lambda url: pool.rewrite(url, scheme, host))
+    else:
+        value = pool.rewrite(value, scheme, host)
+    return name + b": " + value

@@ -1,0 +1,310 @@
+"""Stop 5 of a request: the target's side. Writes what the exchange gives it, reads the answer, tells the exchange.
+
+The law: it never decides. It knows where an answer begins and ends (RFC 9112 section 6), holds a small one back until
+it is whole, and says exactly one of `whole`, `finished` or `failed` for each request it was given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from failover.core.model import Address, ErrorType
+from failover.faults import Fault, translate
+from failover.proxy.chunked import ChunkedReader
+from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
+from failover.proxy.wire import MAX_HEAD
+
+if TYPE_CHECKING:
+    from failover.proxy.exchange import Exchange
+    from failover.proxy.pool import Pool
+
+SMALL_ANSWER = 64 * 1024
+"""An answer of up to this many bytes is passed on only when it is whole: its target may die in the middle of it."""
+
+IDLE_S = 4.0
+"""Closed before the target closes it: Node and uvicorn wait 5 s, nginx 75 s; gunicorn's threads, 2 s, are noticed."""
+
+WRITE_BUFFER = 256 * 1024
+NEVER = float("inf")
+_NO_BODY = frozenset((204, 304))
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to a target, carrying one exchange at a time."""
+
+    __slots__ = (
+        "_buffer",
+        "_chunked",
+        "_head",
+        "_held",
+        "_left",
+        "address",
+        "deadline",
+        "exchange",
+        "idle_for",
+        "paused",
+        "pool",
+        "served",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Pool, address: Address) -> None:
+        # for the connection
+        self.pool = pool
+        self.address = address
+        self.idle_for = IDLE_S
+        self.served = 0
+        self.deadline = NEVER
+        self.paused = False
+        # for the exchange
+        self.exchange: Exchange | None = None
+        self._buffer = b""
+        self._head: ResponseHead | None = None
+        self._held: list[bytes] | None = None
+        self._left = 0
+        self._chunked: ChunkedReader | None = None
+
+    # -- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
+        self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.pool.open.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            self.close()  # an answer that nobody asked for: nothing behind it can be trusted
+            return
+        try:
+            if self._head is None:
+                self._read_head(exchange, data)
+            else:
+                self._read_body(exchange, data)
+        except Malformed as error:
+            self._fail(Fault(ErrorType.HTTP_PROTOCOL_ERROR, error.reason))
+
+    def eof_received(self) -> bool:
+        head = self._head
+        if self.exchange is not None and head is not None and self._left == UNTIL_CLOSE:
+            self._end(b"", keep=False)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pool.open.discard(self)
+        if self.exchange is None:
+            if self in self.pool.idle:
+                self.pool.idle.remove(self)
+            return
+        if self._head is not None:
+            fault = Fault(ErrorType.HTTP_RESPONSE_INCOMPLETE, "the answer was cut off")
+        elif exc is not None:
+            fault = translate(exc, connecting=False)
+        else:
+            fault = Fault(ErrorType.CONNECTION_TERMINATED, "closed without an answer")
+        self._fail(fault)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self.exchange is not None:
+            self.exchange.upload_paused()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self.exchange is not None:
+            self.exchange.upload_resumed()
+
+    # -- called by the exchange
+
+    def begin(self, exchange: Exchange) -> None:
+        """Carry this exchange from now on."""
+        self.exchange = exchange
+        self.served += 1
+        self._head = None
+
+    @property
+    def answering(self) -> bool:
+        """True once a byte of the answer has come."""
+        return self._head is not None or bool(self._buffer)
+
+    def pause(self) -> None:
+        """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""
+        self.deadline = NEVER
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._touch()
+
+    def abandon(self) -> None:
+        """The exchange no longer wants the answer."""
+        self.exchange = None
+        self.close()
+
+    def close(self) -> None:
+        self.transport.abort()
+
+    # -- called by the worker's clock
+
+    def expire(self) -> None:
+        """The deadline has passed: an idle connection goes quietly, a busy one has failed."""
+        if self.exchange is None:
+            if self in self.pool.idle:
+                self.pool.idle.remove(self)
+            self.close()
+        elif self._head is None:
+            self._fail(Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no answer in time"))
+        else:
+            self._fail(Fault(ErrorType.CONNECTION_READ_TIMEOUT, "the answer stalled"))
+
+    # -- reading the answer
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end == 3 or end > MAX_HEAD:
+                if len(data) > MAX_HEAD:
+                    raise Malformed(502, "the head is too large")
+                self._buffer = data
+                return
+            head = self.pool.worker.heads.response(data if end == len(data) else data[:end])
+            data = data[end:]
+            if head.status >= 200 or head.status == 101:
+                break
+            exchange.interim(head)
+            if not data:
+                return
+        self._head = head
+        if head.status == 101:
+            exchange.switched(self, head, data)
+            return
+        self._frame(exchange, head, data)
+
+    def _frame(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
+        """Where this answer ends, and how its beginning is passed on (RFC 9112 section 6.3, spec section 6)."""
+        length = 0 if exchange.head.method == b"HEAD" or head.status in _NO_BODY else head.length
+        self._left = length
+        if 0 <= length <= SMALL_ANSWER:
+            if len(data) == length:
+                self._release(exchange, head, keep=True)
+                exchange.whole(head, data)
+                return
+            if len(data) > length:
+                self._release(exchange, head, keep=False)  # what comes behind the answer was never asked for
+                exchange.whole(head, data[:length])
+                return
+            self._held = [data]
+            self._left -= len(data)
+            self._touch()
+            return
+        if length == CHUNKED:
+            self._chunked = ChunkedReader()
+        self._held = []  # the head waits for its first body bytes
+        if head.event_stream and not self._announce(exchange):
+            return
+        self._touch()
+        if data:
+            self._read_body(exchange, data)
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        if self._chunked is not None:
+            self._read_chunked(exchange, self._chunked, data)
+            return
+        if self._left == UNTIL_CLOSE:
+            if self._announce(exchange):
+                exchange.stream(data)
+                self._touch()
+            return
+        left = self._left - len(data)
+        if left > 0 and self._held is None:
+            self._left = left
+            exchange.stream(data)
+            self._touch()
+            return
+        self._read_counted(exchange, data, left)
+
+    def _read_counted(self, exchange: Exchange, data: bytes, left: int) -> None:
+        if left < 0:
+            data = data[:left]
+        self._left = max(left, 0)
+        head = self._head
+        held = self._held
+        if held is not None and head is not None and head.length <= SMALL_ANSWER:
+            held.append(data)
+            if left <= 0:
+                self._release(exchange, head, keep=left == 0)
+                exchange.whole(head, b"".join(held))
+            else:
+                self._touch()
+            return
+        if not self._announce(exchange):
+            return
+        exchange.stream(data)
+        if left <= 0:
+            self._end(b"", keep=left == 0)
+        else:
+            self._touch()
+
+    def _read_chunked(self, exchange: Exchange, chunked: ChunkedReader, data: bytes) -> None:
+        payload = chunked.feed(data)
+        if (payload or chunked.done) and not self._announce(exchange):
+            return
+        if payload:
+            exchange.stream_pieces(payload)
+        if chunked.done:
+            self._end(chunked.trailers, keep=not chunked.rest)
+        else:
+            self._touch()
+
+    def _announce(self, exchange: Exchange) -> bool:
+        """Pass the head on, once. False when the exchange does not want this answer."""
+        if self._held is not None and self._head is not None:
+            self._held = None
+            exchange.answer(self._head)
+        return self.exchange is exchange
+
+    def _touch(self) -> None:
+        """Bytes came: the target has until then to send more. Event streams may be silent for as long as they like."""
+        head = self._head
+        if (self.exchange is not None and self.exchange.reading_paused) or (head is not None and head.event_stream):
+            self.deadline = NEVER
+        else:
+            self.deadline = self.pool.worker.now + self.pool.worker.settings.idle_timeout
+
+    # -- the ends
+
+    def _end(self, trailers: bytes, *, keep: bool) -> None:
+        exchange, head = self.exchange, self._head
+        if exchange is None or head is None:
+            return
+        if self._announce(exchange):
+            self._release(exchange, head, keep=keep)
+            exchange.finished(trailers)
+
+    def _release(self, exchange: Exchange, head: ResponseHead, *, keep: bool) -> None:
+        """The answer is over: back to the pool, or closed, before the exchange goes on to the client's next request."""
+        self.exchange = None
+        self._head = None
+        self._held = None
+        self._chunked = None
+        if keep and head.keep_alive and exchange.upload_done:
+            if head.keep_alive_timeout:
+                self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
+            self.pool.put_back(self)
+        else:
+            self.close()
+
+    def _fail(self, fault: Fault) -> None:
+        exchange = self.exchange
+        self.exchange = None
+        self.close()
+        if exchange is not None:
+            exchange.failed(self, fault)

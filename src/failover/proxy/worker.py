@@ -1,0 +1,269 @@
+"""One worker process: nothing but traffic. It holds the last routing it was told and never waits for anybody.
+
+What the five stops share lives here: the clock, the pools, the counters, the way to the controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import ipaddress
+import os
+import secrets
+import signal
+import socket
+import ssl
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from failover.channel import Counters, Failure, Hello, Peer, Told
+from failover.core.routing import ladder
+from failover.observe import log
+from failover.proxy.listener import Listener
+from failover.proxy.pool import Pool
+from failover.proxy.wire import HeadReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from failover.core.model import ErrorType, Routing
+    from failover.launch import Launch
+    from failover.proxy.downstream import Downstream
+    from failover.proxy.exchange import Exchange
+    from failover.proxy.tunnel import TunnelEnd
+
+TICK_S = 0.1
+"""How coarse the clock is: all deadlines are looked after by one timer, none has one of its own."""
+
+_CLIENT_TICKS = 5
+_COUNTER_TICKS = 10
+_RECONNECT_S = 0.05
+_FD_RESERVE = 128
+
+
+class Stats:
+    """Plain counters: the hot path adds, the controller reads once a second."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.exchanges = 0
+        self.failed_tries = 0
+        self.rescued_tries = 0
+        self.refused = 0
+        self.rejected = 0
+        self.aborted = 0
+        self.cut = 0
+
+    def values(self) -> dict[str, int]:
+        return dict(vars(self))
+
+
+class Worker:
+    """The world of one worker process."""
+
+    routing: Routing
+
+    def __init__(self, launch: Launch, loop: asyncio.AbstractEventLoop) -> None:
+        settings = launch.settings
+        self.launch = launch
+        self.settings = settings
+        self.loop = loop
+        self.now = loop.time()
+        self.draining = False
+        self.stats = Stats()
+        self.heads = HeadReader()
+        # The same in all workers of one supervisor, so that a loop is seen wherever it comes round.
+        self.via = b"failover-" + hashlib.sha256(launch.token.encode()).hexdigest()[:12].encode()
+        self._id_prefix = secrets.token_hex(6).encode()
+        self._id_count = 0
+        self._tls: ssl.SSLContext | None = None
+        self.targets = (settings.primary, *settings.backup)
+        self.pools = {target.alias: Pool(self, target) for target in self.targets}
+        self.safe: tuple[Pool, ...] = ()
+        self.writes: tuple[Pool, ...] = ()
+        self.downstreams: set[Downstream] = set()
+        self.tunnels: set[TunnelEnd] = set()
+        self.overflow: set[Downstream] = set()
+        self._max_connections = _share(settings.max_connections, settings.workers)
+        self.access_log: Callable[[Exchange], None] | None = _access_log if settings.access_log else None
+        self._log = log.get("worker")
+        self._listener = Listener(self)
+        self._peer: Peer | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._ticks = 0
+        self.stopped = loop.create_future()
+
+    # -- life
+
+    def start(self) -> None:
+        """Connect to the controller; serving begins with its first word."""
+        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
+        self.loop.add_reader(self.launch.lifeline, self._supervisor_gone)
+        self._reconnect()
+        self._tick()
+
+    async def _serve(self) -> None:
+        await self._listener.start(self.launch.listening)
+        with contextlib.suppress(OSError):
+            os.write(self.launch.ready, b"\x01")
+            os.close(self.launch.ready)
+
+    def drain(self) -> None:
+        """Accept no more, finish what is under way, and stop (spec section 12)."""
+        if self.draining:
+            return
+        self.draining = True
+        self._listener.stop()
+        for downstream in list(self.downstreams):
+            downstream.drain()
+        for pool in self.pools.values():
+            pool.close()
+        self.loop.call_later(self.settings.drain_timeout, self._give_up)
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        if self.draining and not self.downstreams and not self.tunnels and not self.stopped.done():
+            self.stopped.set_result(None)
+
+    def _give_up(self) -> None:
+        if not self.stopped.done():
+            self.stopped.set_result(None)
+
+    def _supervisor_gone(self) -> None:
+        self.loop.remove_reader(self.launch.lifeline)
+        self.drain()
+
+    # -- the clock
+
+    def _tick(self) -> None:
+        now = self.now = self.loop.time()
+        self._ticks += 1
+        for pool in self.pools.values():
+            for upstream in [u for u in pool.open if u.deadline < now]:
+                upstream.expire()
+        if self._ticks % _CLIENT_TICKS == 0:
+            for downstream in [d for d in self.downstreams if d.deadline < now]:
+                downstream.expire()
+        if self._ticks % _COUNTER_TICKS == 0 and self._peer is not None:
+            good = {alias: pool.good for alias, pool in self.pools.items()}
+            self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
+        self._stop_when_idle()
+        self.loop.call_later(TICK_S, self._tick)
+
+    # -- the controller
+
+    def _reconnect(self) -> None:
+        if not self.draining:
+            self._connecting = self.loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.connect(self.launch.channel)
+            _, self._peer = await self.loop.create_unix_connection(
+                lambda: Peer("worker", self._told, self._lost),
+                sock=sock,
+            )
+        except OSError:
+            sock.close()
+            self.loop.call_later(_RECONNECT_S, self._reconnect)
+            return
+        routing = getattr(self, "routing", None)
+        self._peer.send(Hello(self.launch.token, self.launch.slot, os.getpid(), routing))
+
+    def _lost(self, _peer: Peer) -> None:
+        self._peer = None
+        self.loop.call_later(_RECONNECT_S, self._reconnect)
+
+    def _told(self, _peer: Peer, message: Told) -> None:
+        """Route by this from now on."""
+        self.routing = routing = message.routing
+        for state in routing.targets:
+            pool = self.pools.get(state.alias)
+            if pool is not None:
+                pool.told(state)
+        self.safe = self._pools(ladder(routing, safe=True))
+        self.writes = self._pools(ladder(routing, safe=False))
+        if self._serving is None and not self.draining:
+            self._serving = self.loop.create_task(self._serve())
+
+    def _pools(self, aliases: tuple[str, ...]) -> tuple[Pool, ...]:
+        return tuple(self.pools[alias] for alias in aliases if alias in self.pools)
+
+    def tell_failure(self, alias: str, error: ErrorType, detail: str, good_before: int) -> None:
+        if self._peer is not None:
+            self._peer.send(Failure(alias, error, detail, good_before))
+
+    # -- what the stops ask
+
+    def request_id(self) -> bytes:
+        """An identifier no other request of any worker has."""
+        self._id_count += 1
+        return b"%b%08x" % (self._id_prefix, self._id_count)
+
+    def client_tls(self) -> ssl.SSLContext:
+        """The context for connections to targets: always verified, against the system's store or `upstream_ca`."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self.settings.upstream_ca)
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        return self._tls
+
+    def is_trusted(self, peer: str) -> bool:
+        """Whether X-Forwarded-… from this address may be believed (`--trusted-proxies`)."""
+        networks = self.settings.trusted_proxies
+        if not networks or not peer:
+            return False
+        address = ipaddress.ip_address(peer.partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return any((mapped or address) in network for network in networks)
+
+    def joined(self, downstream: Downstream) -> None:
+        self.stats.connections += 1
+        self.downstreams.add(downstream)
+        if len(self.downstreams) > self._max_connections:
+            self.overflow.add(downstream)
+
+    def left(self, downstream: Downstream) -> None:
+        self.downstreams.discard(downstream)
+        self.overflow.discard(downstream)
+        self._stop_when_idle()
+
+
+def _share(max_connections: int, workers: int) -> int:
+    """This worker's part of the connections, rounded up."""
+    return -(-max_connections // workers)
+
+
+def _access_log(exchange: Exchange) -> None:
+    """One line an exchange; the query, which may hold secrets, stays out."""
+    head = exchange.head
+    log.access(
+        client=exchange.downstream.peer,
+        method=head.method.decode("latin-1"),
+        path=head.target.partition(b"?")[0].decode("latin-1"),
+        status=exchange.status,
+        sent_bytes=exchange.sent_bytes,
+        duration_s=monotonic() - exchange.started,
+        target=exchange.pool.alias if exchange.pool else "",
+        request_id=head.request_id.decode("latin-1"),
+    )
+
+
+def run(launch: Launch) -> int:
+    """Serve until told to stop. The exit code of the process."""
+    gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = Worker(launch, loop)
+    worker.start()
+    try:
+        loop.run_until_complete(worker.stopped)
+    finally:
+        loop.close()
+    return 0
