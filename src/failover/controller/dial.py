@@ -1,0 +1,63 @@
+"""A fresh TCP connection to one of several addresses (happy eyeballs, RFC 8305).
+
+The next address is tried when the last one has failed or has not answered for a moment; the first that connects wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+from failover.faults import OUR_OWN, Fault, translate
+
+if TYPE_CHECKING:
+    from failover.core.model import Address
+
+_STAGGER = 0.25
+
+
+async def dial(loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...]) -> socket.socket:
+    """A connected, non-blocking socket. Raises Fault with the most telling failure when no address connects."""
+    waiting = list(addresses)
+    running: set[asyncio.Task[socket.socket]] = set()
+    faults: list[Fault] = []
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(loop.create_task(_connect(loop, waiting.pop(0))))
+            stagger = _STAGGER if waiting else None
+            done, running = await asyncio.wait(running, timeout=stagger, return_when=asyncio.FIRST_COMPLETED)
+            connected = [task for task in done if task.exception() is None]
+            if connected:
+                running.update(connected[1:])
+                return connected[0].result()
+            faults.extend(translate(error, connecting=True) for task in done if (error := task.exception()))
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_discard)
+    raise _most_telling(faults)
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _discard(task: asyncio.Task[socket.socket]) -> None:
+    """Connected after all, when nobody wanted it any more."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+def _most_telling(faults: list[Fault]) -> Fault:
+    """A failure of the target's rather than one of our own, a family that is not routed here for example."""
+    return next((fault for fault in faults if fault.error not in OUR_OWN), faults[-1])

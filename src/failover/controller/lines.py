@@ -1,0 +1,86 @@
+"""What the log says of each change, in words for a person; the action is for machines. One line a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failover.core.model import Target, Verdict
+from failover.core.words import lasting
+from failover.observe import log
+
+if TYPE_CHECKING:
+    from failover.controller.prober import Result
+    from failover.controller.resolver import News
+    from failover.core.events import TargetChanged, VerdictChanged
+
+_log = log.get("controller")
+
+
+def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
+    """`backups` are the aliases that are not known bad, best first."""
+    facts = {"reason": change.reason, "verdict": change.new.value}
+    if change.new is Verdict.SUSPECT:
+        _log.warning("primary is suspected", action="failover.suspected", error=change.error, **facts)
+    elif change.new is Verdict.BACKUP:
+        if backups:
+            name = "the backup" if backups[0] == "backup" else backups[0]
+            _log.warning(f"switched to {name}", action="failover.switched", error=change.error, **facts)
+        else:
+            what = "the primary is down and so is every backup, trying the primary anyway"
+            _log.error(what, action="failover.switched", error=change.error, **facts)
+    elif change.old is Verdict.BACKUP:
+        _log.info("switched back to the primary", action="failover.recovered", **facts)
+    else:
+        _log.info("primary is no longer suspected", action="failover.cleared", **facts)
+
+
+def target_changed(change: TargetChanged) -> None:
+    if change.usable:
+        _log.info(f"{change.target} is usable", action="target.up", target=change.target, reason=change.reason)
+    else:
+        what = f"{change.target} is down"
+        _log.warning(what, action="target.down", target=change.target, reason=change.reason, error=change.error)
+
+
+def turned_out_static(target: Target, server: str) -> None:
+    _log.info(
+        f"{target.alias} serves files only: writes, cookies and credentials are not sent there",
+        action="target.static",
+        target=target.alias,
+        reason=f"it answers as {server}",
+    )
+
+
+def name_changed(news: News) -> None:
+    who = " and ".join(news.aliases)
+    if news.fault is not None:
+        kept = (
+            "its last addresses stay in use" if news.addresses else "check its spelling and this machine's name servers"
+        )
+        what = f"the name of {who} does not resolve, {kept}"
+        say = _log.warning if news.addresses else _log.error
+        say(what, action="dns.failed", reason=news.fault.detail, error=news.fault.error, target=news.aliases[0])
+    elif news.again:
+        reason = f"{news.host} is {', '.join(news.addresses)}"
+        _log.info(f"the name of {who} resolves again", action="dns.resolved", target=news.aliases[0], reason=reason)
+    elif news.before:
+        what = f"the name of {who} has other addresses"
+        reason = f"{news.host} was {', '.join(news.before)} and is {', '.join(news.addresses)}"
+        _log.info(what, action="dns.changed", target=news.aliases[0], reason=reason)
+
+
+def learned_from_workers(verdict: Verdict, age: float) -> None:
+    reason = f"a worker knew the routing that it told last, {lasting(age)} ago"
+    what = "the controller goes on where its predecessor was"
+    _log.info(what, action="controller.reborn", verdict=verdict.value, reason=reason)
+
+
+def probed(result: Result) -> None:
+    signal = result.signal
+    took = {phase: round(seconds * 1000, 1) for phase, seconds in result.took.items()}
+    what = f"{signal.target} answered a probe" if signal.good else f"{signal.target} failed a probe"
+    _log.debug(what, target=signal.target, status=result.status, error=signal.error, detail=signal.detail, took_ms=took)
+
+
+def mistake(error: BaseException) -> None:
+    _log.error("a probe ended by a mistake in the program", exc_info=error)

@@ -1,0 +1,315 @@
+"""The one loop: facts in (messages, probe results, names, time), the core decides, effects out (routing, probes, log).
+
+Nothing here waits for anything: a fact is handled in one go, and the routing goes out before a line is logged. Wall
+time is stamped here and nowhere below; the core knows monotonic seconds only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import time
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from failover.channel import Counters, Failure, Hello, Peer, Told
+from failover.controller import lines, memory
+from failover.controller.prober import Prober, Result
+from failover.controller.resolver import News, Resolver
+from failover.core.events import (
+    Effect,
+    Event,
+    Probe,
+    RoutingChanged,
+    Signal,
+    Source,
+    TargetChanged,
+    Tick,
+    VerdictChanged,
+)
+from failover.core.model import ErrorType, Kind, Routing, TargetState, Verdict
+from failover.core.pace import Rules
+from failover.core.switch import PRIMARY, Switch
+from failover.launch import READY
+
+if TYPE_CHECKING:
+    from failover.launch import Launch
+
+_FIRST_ROUTING_WITHIN = 1.0
+_LONGEST_DETAIL = 200
+_STATIC_SERVERS = frozenset({"AmazonS3"})
+
+
+class Tally:
+    """One worker's good answers, as far as they prove something: those that surely came after a bad signal."""
+
+    def __init__(self) -> None:
+        self._good: dict[str, int] = {}
+        self._counted_at = float("inf")
+
+    def count(self, good: dict[str, int], last_bad: dict[str, float], now: float) -> list[str]:
+        """Take over new counters; the targets that answered well since their last bad signal."""
+        proven = [
+            alias
+            for alias, total in good.items()
+            if total > self._good.get(alias, total) and last_bad.get(alias, now) < self._counted_at
+        ]
+        self._good, self._counted_at = good, now
+        return proven
+
+
+class Controller:
+    """The controller of one supervisor, from its start to its end."""
+
+    def __init__(self, launch: Launch, loop: asyncio.AbstractEventLoop) -> None:
+        # for the process
+        self._launch = launch
+        self._loop = loop
+        settings = launch.settings
+        self._targets = {target.alias: target for target in (settings.primary, *settings.backup)}
+        self._backups = tuple(target.alias for target in settings.backup)
+        self._resolver = Resolver(self._targets.values(), loop, self._name_changed)
+        self._prober = Prober(settings, self._resolver, loop)
+        self._rules = Rules(
+            fail_threshold=settings.fail_threshold,
+            recover_threshold=settings.recover_threshold,
+            check_interval=settings.check_interval,
+            check_timeout=settings.check_timeout,
+            backup_check_interval=settings.backup_check_interval,
+        )
+        self._stopped: asyncio.Future[None] = loop.create_future()
+        # learned
+        self._kinds = {alias: target.kind for alias, target in self._targets.items()}
+        self._last_bad: dict[str, float] = {}
+        self._since_unix = time.time()  # noqa: TID251 - the edge at which wall time is stamped
+        self._predecessors = loop.create_future()
+        # at work
+        self._switch: Switch | None = None
+        self._routing: Routing | None = None
+        self._workers: dict[Peer, Tally] = {}
+        self._strangers: set[Peer] = set()
+        self._probes: set[asyncio.Task[Result]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- life
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, or until the supervisor is gone."""
+        self._loop.add_signal_handler(signal.SIGTERM, self._leave)
+        self._loop.add_reader(self._launch.lifeline, self._supervisor_gone)
+        server = await self._loop.create_unix_server(self._worker_came, sock=self._launch.listening[0])
+        self._resolver.start()
+        beginning = self._loop.create_task(self._begin())
+        beginning.add_done_callback(self._began)
+        try:
+            await self._stopped
+        finally:
+            server.close()
+            await self._stop(beginning)
+
+    async def _begin(self) -> None:
+        """Find out as much as a second allows, then tell the first routing."""
+        told = await self._predecessors_routing() if self._launch.reborn else None
+        remembered = memory.decode(told.memory) if told is not None else None
+        now = monotonic()
+        if told is not None and remembered is not None:
+            for state in told.targets:
+                if state.alias in self._targets:
+                    self._kinds[state.alias] = state.kind
+                    self._resolver.learn(self._targets[state.alias], state.addresses)
+            self._since_unix = told.since_unix
+            self._switch = Switch.restore(self._rules, self._backups, remembered, now)
+            lines.learned_from_workers(self._switch.verdict, now - remembered.taken)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._resolver.settled(), _FIRST_ROUTING_WITHIN)
+            self._switch = Switch(self._rules, self._backups, monotonic())
+        self._tell()
+        with contextlib.suppress(OSError):
+            os.write(self._launch.ready, READY)
+            os.close(self._launch.ready)
+        self._handle(Tick())
+
+    async def _predecessors_routing(self) -> Routing | None:
+        try:
+            return await asyncio.wait_for(self._predecessors, _FIRST_ROUTING_WITHIN)
+        except TimeoutError:
+            return None
+
+    def _began(self, beginning: asyncio.Task[None]) -> None:
+        """A controller that cannot begin must fall, so that the supervisor sees it and starts another."""
+        if not beginning.cancelled() and (error := beginning.exception()) and not self._stopped.done():
+            self._stopped.set_exception(error)
+
+    def _supervisor_gone(self) -> None:
+        self._loop.remove_reader(self._launch.lifeline)
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(None)
+
+    async def _stop(self, beginning: asyncio.Task[None]) -> None:
+        self._loop.remove_signal_handler(signal.SIGTERM)
+        self._loop.remove_reader(self._launch.lifeline)
+        self._resolver.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        for peer in (*self._workers, *self._strangers):
+            peer.close()
+        under_way = (beginning, *self._probes)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    # -- facts in
+
+    def _worker_came(self) -> Peer:
+        peer = Peer("controller", self._message, self._worker_left)
+        self._strangers.add(peer)
+        return peer
+
+    def _worker_left(self, peer: Peer) -> None:
+        self._strangers.discard(peer)
+        self._workers.pop(peer, None)
+
+    def _message(self, peer: Peer, message: Any) -> None:
+        if isinstance(message, Hello):
+            self._hello(peer, message)
+            return
+        if peer not in self._workers:
+            peer.close()
+        elif isinstance(message, Failure):
+            self._failure(message)
+        elif isinstance(message, Counters):
+            for alias in self._workers[peer].count(message.good, self._last_bad, monotonic()):
+                self._handle(Signal(Source.LIVE, alias, good=True))
+
+    def _hello(self, peer: Peer, hello: Hello) -> None:
+        if not secrets.compare_digest(hello.token.encode(), self._launch.token.encode()):
+            peer.close()
+            return
+        self._strangers.discard(peer)
+        self._workers[peer] = Tally()
+        if hello.routing is not None and not self._predecessors.done():
+            self._predecessors.set_result(hello.routing)
+        if self._routing is not None:
+            peer.send(Told(self._routing))
+
+    def _failure(self, failure: Failure) -> None:
+        self._last_bad[failure.target] = monotonic()
+        self._handle(
+            Signal(
+                Source.LIVE,
+                failure.target,
+                good=False,
+                error=failure.error,
+                detail=failure.detail[:_LONGEST_DETAIL],
+                good_before=failure.good_before,
+            )
+        )
+
+    def _probe_ended(self, target: str, task: asyncio.Task[Result]) -> None:
+        """Every probe ends here with one signal, even one that ended by a mistake of ours: the core counts them."""
+        self._probes.discard(task)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            lines.mistake(error)
+            self._handle(Signal(Source.PROBE, target, good=False, error=ErrorType.PROXY_INTERNAL_ERROR))
+            return
+        result = task.result()
+        lines.probed(result)
+        if not result.signal.good:
+            self._last_bad[target] = monotonic()
+        self._learn_kind(target, result.server)
+        self._handle(result.signal)
+
+    def _learn_kind(self, alias: str, server: str) -> None:
+        target = self._targets[alias]
+        if alias == PRIMARY or target.kind_is_certain or self._kinds[alias] is Kind.STATIC:
+            return
+        if server in _STATIC_SERVERS:
+            self._kinds[alias] = Kind.STATIC
+            lines.turned_out_static(target, server)
+            self._tell()
+
+    def _name_changed(self, news: News) -> None:
+        self._tell()
+        lines.name_changed(news)
+
+    # -- the core decides
+
+    def _handle(self, event: Event) -> None:
+        if self._switch is None:
+            return
+        effects = self._switch.handle(event, monotonic())
+        if any(isinstance(effect, VerdictChanged) and effect.side_changed for effect in effects):
+            self._since_unix = time.time()  # noqa: TID251 - as above
+        if RoutingChanged() in effects:
+            self._tell()
+        for effect in effects:
+            self._act(effect)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wake = self._switch.wake_at() if self._switch is not None else None
+        # uvloop counts whole milliseconds: waking a little late is better than twice.
+        self._timer = None if wake is None else self._loop.call_later(max(wake - monotonic(), 0.0) + 0.001, self._wake)
+
+    def _wake(self) -> None:
+        self._handle(Tick())
+
+    # -- effects out
+
+    def _act(self, effect: Effect) -> None:
+        match effect:
+            case Probe(target, timeout):
+                task = self._loop.create_task(self._prober.probe(self._targets[target], timeout))
+                self._probes.add(task)
+                task.add_done_callback(partial(self._probe_ended, target))
+            case VerdictChanged():
+                if effect.new is Verdict.SUSPECT:
+                    self._resolver.refresh(self._targets[PRIMARY])
+                lines.verdict_changed(effect, tuple(alias for alias in self._backups if self._usable(alias)))
+            case TargetChanged():
+                lines.target_changed(effect)
+            case RoutingChanged():
+                pass  # was done first
+
+    def _usable(self, alias: str) -> bool:
+        return self._switch is None or self._switch.usable(alias)
+
+    def _tell(self) -> None:
+        """Tell every worker how to route from now on."""
+        if self._switch is None:
+            return
+        switch = self._switch
+        self._routing = Routing(
+            verdict=switch.verdict,
+            since_unix=self._since_unix,
+            fail_count=switch.fail_count,
+            recover_count=switch.recover_count,
+            targets=tuple(self._state_of(alias, switch) for alias in self._targets),
+            memory=memory.encode(switch.snapshot(monotonic())),
+        )
+        for peer in self._workers:
+            peer.send(Told(self._routing))
+
+    def _state_of(self, alias: str, switch: Switch) -> TargetState:
+        target = self._targets[alias]
+        addresses = self._resolver.addresses(target)
+        fault = self._resolver.fault(target) if not addresses else None
+        return TargetState(
+            alias=alias,
+            usable=switch.usable(alias),
+            addresses=addresses,
+            kind=self._kinds[alias],
+            error=switch.error(alias) or (fault.error if fault is not None else None),
+        )

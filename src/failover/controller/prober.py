@@ -1,0 +1,161 @@
+"""One probe: a fresh connection, one request, and a signal, whatever happens (spec 8).
+
+Each phase is timed, because the phase in which a target fails says much about why. `probe` never raises, and gives
+exactly one result within its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from failover import __version__
+from failover.controller.answer import Answer
+from failover.controller.dial import dial
+from failover.core.events import Signal, Source
+from failover.core.headers import host_to_send
+from failover.core.model import ErrorType, Target
+from failover.core.switch import PRIMARY
+from failover.faults import Fault, translate
+
+if TYPE_CHECKING:
+    from failover.controller.resolver import Resolver
+    from failover.settings.model import Settings
+
+USER_AGENT = f"failover/{__version__} (health check)"
+
+_TIMED_OUT = {
+    "dns": Fault(ErrorType.DNS_TIMEOUT, "no name server answered"),
+    "tcp": Fault(ErrorType.CONNECTION_TIMEOUT, "no connection in time"),
+    "tls": Fault(ErrorType.CONNECTION_TIMEOUT, "the TLS handshake did not end in time"),
+    "head": Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no response head in time"),
+    "body": Fault(ErrorType.CONNECTION_READ_TIMEOUT, "the body did not end in time"),
+}
+
+
+@dataclass(slots=True)
+class Course:
+    """How far a probe got: `phase` is where it is, `took` how long each finished phase lasted, in seconds."""
+
+    began: float = field(default_factory=monotonic)
+    phase: str = "dns"
+    took: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=monotonic)
+
+    def enter(self, phase: str, now: float | None = None) -> None:
+        at = monotonic() if now is None else now
+        self.took[self.phase] = at - self._since
+        self.phase, self._since = phase, at
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a probe found out. `status` is 0 where no response head came; `took` is seconds by phase."""
+
+    signal: Signal
+    status: int = 0
+    server: str = ""
+    took: dict[str, float] = field(default_factory=dict)
+
+
+class Prober:
+    """Probes targets as the settings say."""
+
+    def __init__(self, settings: Settings, resolver: Resolver, loop: asyncio.AbstractEventLoop) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._loop = loop
+        self._tls: ssl.SSLContext | None = None
+
+    async def probe(self, target: Target, within: float) -> Result:
+        """Ask the target once, within so many seconds."""
+        course = Course()
+        answer = Answer(self._loop, self._settings.check_method)
+        fault: Fault | None = None
+        try:
+            async with asyncio.timeout(within):
+                await self._ask(target, answer, course)
+        except Fault as failed:
+            fault = failed
+        except TimeoutError as error:
+            fault = _TIMED_OUT[course.phase] if error.errno is None else translate(error, connecting=True)
+        except Exception as error:  # noqa: BLE001 - a probe without a signal would be waited for for ever
+            fault = translate(error, connecting=course.phase in {"tcp", "tls"})
+        finally:
+            answer.abandon()
+        latency = monotonic() - course.began
+        if fault is None:
+            fault = self._judge(target, answer.status)
+        if fault is None:
+            signal = Signal(Source.PROBE, target.alias, good=True, latency=latency)
+        else:
+            signal = Signal(Source.PROBE, target.alias, good=False, error=fault.error, detail=fault.detail)
+        return Result(signal, answer.status if answer.head_at is not None else 0, answer.server, course.took)
+
+    async def _ask(self, target: Target, answer: Answer, course: Course) -> None:
+        addresses = await self._resolver.first(target)
+        course.enter("tcp")
+        sock = await dial(self._loop, addresses)
+        course.enter("tls")
+        try:
+            await self._loop.create_connection(
+                lambda: answer,
+                sock=sock,
+                ssl=self._client_tls() if target.tls else None,
+                server_hostname=target.host if target.tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        course.enter("head")
+        if answer.transport is not None:
+            answer.transport.write(self._request(target))
+        try:
+            await answer.whole
+        finally:
+            if answer.head_at is not None:
+                course.enter("body", answer.head_at)
+        course.enter("done")
+
+    def _request(self, target: Target) -> bytes:
+        settings = self._settings
+        path = f"{target.base_path or '/'}{'?' + target.query if target.query else ''}"
+        if settings.check_path is not None and target.alias == PRIMARY:
+            path = settings.check_path
+        lines = [
+            f"{settings.check_method} {path} HTTP/1.1",
+            f"Host: {host_to_send(target, settings.host) or target.authority}",
+            f"User-Agent: {USER_AGENT}",
+            "Accept: */*",
+            "Connection: close",
+        ]
+        if target.authorization:
+            lines.append(f"Authorization: {target.authorization}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    def _judge(self, target: Target, status: int) -> Fault | None:
+        """What is wrong with a whole answer of this status. What the user expects is asked of the primary alone."""
+        settings = self._settings
+        expected: tuple[tuple[int, int], ...] = ((200, 499),)
+        if target.alias == PRIMARY:
+            if settings.check_expect is not None:
+                expected = settings.check_expect
+            elif settings.check_path is not None:
+                expected = ((200, 399),)
+        if any(low <= status <= high for low, high in expected):
+            return None
+        if status >= 500:
+            return Fault(ErrorType.HTTP_5XX, str(status))
+        if status == 429:
+            return Fault(ErrorType.HTTP_429, str(status))
+        return Fault(ErrorType.DESTINATION_UNAVAILABLE, f"its health check was answered {status}")
+
+    def _client_tls(self) -> ssl.SSLContext:
+        """As the workers have it: always verified, against the system's store or `upstream_ca`."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._settings.upstream_ca)
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        return self._tls

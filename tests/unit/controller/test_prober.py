@@ -1,0 +1,346 @@
+"""One probe against real sockets: what each kind of weather is called."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import socket
+import ssl
+import struct
+
+import pytest
+import trustme
+
+from failover import __version__
+from failover.controller.dial import dial
+from failover.controller.prober import Prober
+from failover.controller.resolver import Resolver
+from failover.core.model import ErrorType
+from failover.faults import Fault
+from failover.settings.model import Settings
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LONG = 30.0
+
+
+class Origin:
+    """Sends `answer` after each request head, in one piece, then does what `then` says: close, keep, reset or hang.
+
+    `requests` holds the heads that came; `gone` is set when a client has left.
+    """
+
+    def __init__(self, answer=OK, then="close", tls=None):
+        self.answer, self.then, self.tls = answer, then, tls
+        self.requests = []
+        self.gone = asyncio.Event()
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=self.tls)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def serve(self, reader, writer):
+        with contextlib.suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError):
+            self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            if self.then == "reset":
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            else:
+                writer.write(self.answer)
+                await writer.drain()
+            if self.then == "keep":
+                await reader.read()
+        self.gone.set()
+        writer.transport.abort() if self.then == "reset" else writer.close()
+
+
+@contextlib.contextmanager
+def prober_for(url, backup="http://127.0.0.1:9", **settings):
+    """A prober and the target that it is to probe, the primary."""
+    made = Settings(primary=url, backup=(backup,), **settings)
+    loop = asyncio.get_running_loop()
+    resolver = Resolver((made.primary, *made.backup), loop, lambda _news: None)
+    resolver.start()
+    yield Prober(made, resolver, loop), made
+    resolver.stop()
+
+
+async def probe(url, within=LONG, **settings):
+    with prober_for(url, **settings) as (prober, made):
+        return await prober.probe(made.primary, within)
+
+
+async def answered(answer, then="close", within=LONG, path="", **settings):
+    async with Origin(answer, then) as origin:
+        return await probe(f"http://127.0.0.1:{origin.port}{path}", within, **settings)
+
+
+def head(status, more=""):
+    return f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n{more}\r\n".encode()
+
+
+async def test_a_good_answer_with_its_phases():
+    result = await answered(OK)
+    assert result.signal.good
+    assert result.signal.target == "primary"
+    assert result.signal.latency > 0
+    assert list(result.took) == ["dns", "tcp", "tls", "head", "body"]
+    assert all(took >= 0 for took in result.took.values())
+
+
+async def test_the_request():
+    async with Origin() as origin:
+        url = f"http://kim:pa%20ss@127.0.0.1:{origin.port}/app?key=1"
+        await probe(url)
+        await probe(url, check_path="/health?full=1", check_method="HEAD")
+        await probe(url, host="shop.example")
+        own = f"127.0.0.1:{origin.port}"
+        assert origin.requests[0].splitlines() == [
+            "GET /app?key=1 HTTP/1.1",
+            f"Host: {own}",
+            f"User-Agent: failover/{__version__} (health check)",
+            "Accept: */*",
+            "Connection: close",
+            "Authorization: Basic a2ltOnBhIHNz",
+            "",
+        ]
+        assert origin.requests[1].startswith("HEAD /health?full=1 HTTP/1.1\r\n")
+        assert "\r\nHost: shop.example\r\n" in origin.requests[2]
+
+
+async def test_a_backup_is_asked_for_its_own_address():
+    async with Origin(head(404)) as origin:
+        with prober_for("http://127.0.0.1:9", f"http://127.0.0.1:{origin.port}", check_path="/up") as (prober, made):
+            result = await prober.probe(made.backup[0], LONG)
+        assert result.signal.good
+        assert origin.requests[0].startswith("GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "error"),
+    [
+        (200, {}, None),
+        (404, {}, None),
+        (499, {}, None),
+        (500, {}, ErrorType.HTTP_5XX),
+        (503, {}, ErrorType.HTTP_5XX),
+        (302, {"check_path": "/up"}, None),
+        (404, {"check_path": "/up"}, ErrorType.DESTINATION_UNAVAILABLE),
+        (429, {"check_path": "/up"}, ErrorType.HTTP_429),
+        (401, {"check_path": "/up", "check_expect": "200-299,401"}, None),
+        (302, {"check_path": "/up", "check_expect": "200-299,401"}, ErrorType.DESTINATION_UNAVAILABLE),
+        (503, {"check_expect": "503"}, None),
+    ],
+)
+async def test_which_statuses_are_good(status, settings, error):
+    result = await answered(head(status), **settings)
+    assert result.signal.error is error
+    assert result.signal.good is (error is None)
+    assert result.status == status
+    assert error is None or str(status) in result.signal.detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "then", "error"),
+    [
+        (b"", "close", ErrorType.CONNECTION_TERMINATED),
+        (b"", "reset", ErrorType.CONNECTION_TERMINATED),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "close", ErrorType.HTTP_RESPONSE_INCOMPLETE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "close", ErrorType.HTTP_RESPONSE_INCOMPLETE),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "close",
+            ErrorType.HTTP_RESPONSE_INCOMPLETE,
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+        (b"HTTP/1.1 200 OK\r\nBad Header: 1\r\n\r\n", "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+        (b"HTTP/1.1 101 Up\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+    ],
+)
+async def test_what_is_no_answer(answer, then, error):
+    result = await answered(answer, then)
+    assert (result.signal.good, result.signal.error) == (False, error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "then"),
+    [
+        (OK, "keep"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + OK, "close"),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "close"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "keep"),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "keep"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "keep"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", "keep"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 70_000, "keep"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000, "keep"),
+    ],
+)
+async def test_what_is_enough_of_an_answer(answer, then):
+    assert (await answered(answer, then)).signal.good
+
+
+async def test_head_waits_for_no_body():
+    assert (await answered(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "keep", check_method="HEAD")).signal.good
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", ErrorType.HTTP_RESPONSE_TIMEOUT),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", ErrorType.HTTP_RESPONSE_TIMEOUT),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", ErrorType.CONNECTION_READ_TIMEOUT),
+    ],
+)
+async def test_a_hung_origin_is_left_in_time(answer, error):
+    async with Origin(answer, "keep") as origin:
+        result = await probe(f"http://127.0.0.1:{origin.port}", 0.1)
+        await asyncio.wait_for(origin.gone.wait(), LONG)
+    assert result.signal.error is error
+
+
+async def test_a_refused_connection():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        result = await probe(f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    assert result.signal.error is ErrorType.CONNECTION_REFUSED
+    assert list(result.took) == ["dns"]
+
+
+async def test_an_address_that_swallows_connections():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):  # more than the backlog holds: what comes now is dropped without a word
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            result = await probe(f"http://127.0.0.1:{full.getsockname()[1]}", 0.1)
+    assert result.signal.error is ErrorType.CONNECTION_TIMEOUT
+
+
+async def test_a_name_that_does_not_resolve(monkeypatch):
+    def nowhere(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("failover.controller.resolver.socket.getaddrinfo", nowhere)
+    result = await probe("http://app.invalid")
+    assert result.signal.error is ErrorType.DNS_ERROR
+    assert result.signal.detail == "app.invalid (name or service not known)"
+
+
+async def test_amazon_says_who_it_is():
+    assert (await answered(head(403, "Server: AmazonS3\r\n"))).server == "AmazonS3"
+
+
+# TLS
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority, tmp_path):
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+def serving(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    return context
+
+
+async def over_tls(certificate, ca_file, within=LONG):
+    async with Origin(tls=serving(certificate)) as origin:
+        return await probe(f"https://localhost:{origin.port}", within, upstream_ca=ca_file)
+
+
+async def test_tls_with_an_authority_of_ones_own(authority, ca_file):
+    assert (await over_tls(authority.issue_cert("localhost"), ca_file)).signal.good
+
+
+async def test_an_expired_certificate(authority, ca_file):
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    before = yesterday - dt.timedelta(days=1)
+    signal = (await over_tls(authority.issue_cert("localhost", not_before=before, not_after=yesterday), ca_file)).signal
+    assert (signal.error, signal.detail) == (ErrorType.TLS_CERTIFICATE_ERROR, "certificate has expired")
+
+
+async def test_a_certificate_for_another_name(authority, ca_file):
+    signal = (await over_tls(authority.issue_cert("other.example"), ca_file)).signal
+    assert signal.error is ErrorType.TLS_CERTIFICATE_ERROR
+    assert "localhost" in signal.detail
+
+
+async def test_an_unknown_authority(ca_file):
+    signal = (await over_tls(trustme.CA().issue_cert("localhost"), ca_file)).signal
+    assert signal.error is ErrorType.TLS_CERTIFICATE_ERROR
+    assert "unable to get local issuer certificate" in signal.detail
+
+
+async def test_no_tls_where_tls_was_expected(ca_file):
+    async with Origin() as origin:
+        # The origin takes the handshake for a request that never ends, or answers it with plain text.
+        result = await probe(f"https://localhost:{origin.port}", 0.2, upstream_ca=ca_file)
+    assert result.signal.error in {ErrorType.CONNECTION_TIMEOUT, ErrorType.TLS_PROTOCOL_ERROR}
+
+
+async def test_a_handshake_that_is_answered_with_garbage(ca_file):
+    async def garbage(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(garbage, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        result = await probe(f"https://localhost:{port}", upstream_ca=ca_file)
+    assert result.signal.error is ErrorType.TLS_PROTOCOL_ERROR
+
+
+# Several addresses
+
+
+async def test_the_next_address_is_tried_when_one_refuses():
+    async with Origin() as origin:
+        loop = asyncio.get_running_loop()
+        sock = await dial(loop, (("127.0.0.2", origin.port), ("127.0.0.1", origin.port)))
+        with sock:
+            assert sock.getpeername() == ("127.0.0.1", origin.port)
+
+
+async def test_the_next_address_is_tried_while_one_hangs():
+    loop = asyncio.get_running_loop()
+
+    class HalfHungLoop:
+        create_task = staticmethod(loop.create_task)
+
+        @staticmethod
+        async def sock_connect(sock, address):
+            if address[0] == "127.0.0.2":
+                await asyncio.Event().wait()
+            await loop.sock_connect(sock, address)
+
+    async with Origin() as origin:
+        with await dial(HalfHungLoop, (("127.0.0.2", origin.port), ("127.0.0.1", origin.port))) as sock:
+            assert sock.getpeername()[0] == "127.0.0.1"
+
+
+async def test_the_most_telling_failure_is_told():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        # The second address is not even of a family that can be reached: our own trouble, not the target's.
+        with pytest.raises(Fault) as failed:
+            await dial(asyncio.get_running_loop(), (("127.0.0.1", port), ("2001:db8::1", port)))
+    assert failed.value.error is ErrorType.CONNECTION_REFUSED
