@@ -1,0 +1,55 @@
+"""The wiring: from settings to running processes. Only this file knows everybody; only `cli` imports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failover.controller import main as controller
+from failover.observe import log
+from failover.proxy import worker
+from failover.settings.machine import raise_file_limit
+from failover.supervisor import systemd
+from failover.supervisor.main import Roles, Supervisor
+from failover.supervisor.sockets import open_public, url_of
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from failover.settings.model import Settings
+    from failover.settings.sources import Loaded
+
+_log = log.get("supervisor")
+
+
+def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
+    """Run the proxy until it is told to stop, and return the exit code.
+
+    `reload()` reads all sources again and raises SettingsError for what cannot be meant. Raises StartError when this
+    machine does not let it start.
+    """
+    settings = loaded.settings
+    log.configure(settings.json_logs, settings.log_level)
+    raise_file_limit()
+    activated = systemd.activated()
+    public = activated or open_public(settings.listen)
+    _tell(settings, public)
+
+    def reread() -> Settings:
+        again = reload().settings
+        log.configure(again.json_logs, again.log_level)
+        return again
+
+    roles = Roles(controller.run, worker.run)
+    return Supervisor(roles, settings, public, reread, activated=bool(activated)).run()
+
+
+def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:
+    """The start lines: where it listens, in front of what."""
+    backups = [target.url for target in settings.backup]
+    for one in public:
+        _log.info(
+            f"listening on {url_of(one)}", action="failover.listening", primary=settings.primary.url, backup=backups
+        )
+    if settings.webhook_url:
+        _log.warning("the webhook is not used", reason="this version does not send notifications yet")

@@ -1,0 +1,94 @@
+"""`failover`: no command, or `run`, runs the proxy; other first words are commands.
+
+A command is imported when it is called, so that none costs another one time.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from failover import __version__
+from failover.cli.words import Group
+from failover.errors import FailoverError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# name -> where it is, and what it does
+_COMMANDS = {
+    "run": ("failover.cli.run:run", "Run the proxy; the same as no command."),
+    "demo": ("failover.cli.demo:demo", "See a failover happen: two small sites, a crash, the return."),
+    "state": ("failover.cli.state:state", "What the running proxy is doing."),
+    "healthcheck": ("failover.cli.healthcheck:healthcheck", "Exit code 0 if the running proxy answers, 1 if not."),
+    "config": ("failover.cli.config:config", "Show the settings and their sources, or the schema of the file."),
+    "version": ("failover.cli.version:version", "Print the version."),
+}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_HELP = {"-h", "--help", "help"}
+
+
+class Commands(Group):
+    """The table above as click's commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        from failover.cli.flags import write_flags  # noqa: PLC0415 - the settings cost 100 ms
+
+        formatter.write_usage("failover", "--primary URL --backup URL [FLAGS]")
+        formatter.write_usage("failover", "COMMAND [FLAGS]", prefix="       ")
+        formatter.write_paragraph()
+        formatter.write_text("A reverse proxy that makes the downtime of your app invisible.")
+        write_flags(formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in _COMMANDS.items()])
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Every flag is also a variable (--fail-threshold: FAILOVER_FAIL_THRESHOLD) and a key of the YAML file "
+            "(fail_threshold). A flag wins over a variable, a variable over the file."
+        )
+
+
+root = Commands("failover", context_settings=_CONTEXT)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the words ask for, and return the exit code. What a user did wrong is a sentence on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to fail
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except FailoverError as error:
+        for line in error.lines:
+            print(f"failover: {line}", file=sys.stderr)
+        return error.exit_code
+    except click.ClickException as error:
+        print(f"failover: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+
+
+def _main(words: list[str]) -> int:
+    if words and words[0] in _HELP:
+        words = ["--help"]
+    elif words and words[0] in {"-V", "--version"}:
+        print(f"failover {__version__}")
+        return 0
+    elif not words or words[0].startswith("-"):
+        words = ["run", *words]
+    code: Any = root.main(args=words, prog_name="failover", standalone_mode=False)
+    return code if isinstance(code, int) else 0

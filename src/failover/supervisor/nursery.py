@@ -1,0 +1,209 @@
+"""The seats of the controller and the workers: who sits there, who is to be born, who is overdue to leave.
+
+Mechanics only: *when* a child is seated or dismissed is the supervisor's decision.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from failover.launch import CONTROLLER_SLOT, Launch
+from failover.observe import log
+from failover.supervisor.child import Pace, Run, fork
+
+if TYPE_CHECKING:
+    import socket
+
+    from failover.settings.model import Settings
+    from failover.supervisor.sockets import ChannelEnd
+
+_log = log.get("supervisor")
+
+NEVER = float("inf")
+_FORK_AGAIN_AFTER = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What children of one reading of the settings have in common."""
+
+    settings: Settings
+    public: tuple[socket.socket, ...]
+    token: str = field(repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """The place of the controller or of one worker. Children die; the seat stays until its child is dismissed.
+
+    `pid` is 0 while nobody sits in it: then `due` is the moment for the next birth. `leaving`: its child was told to
+    leave, and is killed at `kill_at`. Times are monotonic seconds.
+    """
+
+    run: Run
+    slot: int
+    generation: Generation
+    due: float = 0.0
+    reborn: bool = False
+    pid: int = 0
+    born: float = 0.0
+    died: float | None = None
+    ready: bool = False
+    ready_end: int = -1
+    leaving: bool = False
+    kill_at: float = NEVER
+    killed: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def is_controller(self) -> bool:
+        return self.slot == CONTROLLER_SLOT
+
+    @property
+    def name(self) -> str:
+        return "controller" if self.is_controller else f"worker {self.slot}"
+
+
+class Nursery:
+    """`held` are the supervisor's own sockets: a child closes those that its launch does not name."""
+
+    def __init__(self, selector: selectors.BaseSelector, channel: ChannelEnd) -> None:
+        self._selector = selector
+        self._channel = channel
+        self._lifeline, self._lifeline_kept = os.pipe()
+        self.held: set[socket.socket] = {channel.socket}
+        self.seats: list[Seat] = []
+
+    def nearest(self) -> float:
+        """The next moment at which `tend` has something to do, or NEVER."""
+        return min((seat.kill_at if seat.pid else self._due(seat) for seat in self.seats), default=NEVER)
+
+    def tend(self, now: float) -> list[Seat]:
+        """Bear who is due. Kill and return those who should have left by now."""
+        overdue = [seat for seat in self.seats if seat.pid and now >= seat.kill_at]
+        for seat in overdue:
+            seat.killed, seat.kill_at = True, NEVER
+            os.kill(seat.pid, signal.SIGKILL)
+        for seat in self.seats:
+            if not seat.pid and now >= self._due(seat):
+                self._bear(seat, now)
+        return overdue
+
+    def dismiss(self, seat: Seat, kill_at: float) -> None:
+        """Tell a child to finish and leave, and keep its seat for nobody else."""
+        seat.leaving, seat.kill_at = True, min(seat.kill_at, kill_at)
+        if seat.pid:
+            # A child that is dead but not reaped yet keeps its number: no stranger can be hit.
+            os.kill(seat.pid, signal.SIGTERM)
+        else:
+            self.give_up(seat)
+
+    def give_up(self, seat: Seat) -> None:
+        """Keep the seat no longer."""
+        if seat in self.seats:
+            self.seats.remove(seat)
+
+    def reap(self, now: float) -> list[tuple[Seat, int, int]]:
+        """Take note of all who have died: (seat, process number, wait status) of each that was ours."""
+        gone: list[tuple[Seat, int, int]] = []
+        while True:
+            try:
+                # Any child at all: as process 1 of a container, orphans are ours to bury as well.
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return gone
+            if pid == 0:
+                return gone
+            seat = next((seat for seat in self.seats if seat.pid == pid), None)
+            if seat is None:
+                continue
+            seat.pid, seat.ready, seat.died = 0, False, now
+            self._forget_ready_end(seat)
+            gone.append((seat, pid, status))
+
+    def close(self) -> None:
+        """Leave nothing open and nobody alone: whoever is still there sees the lifeline end, and is killed."""
+        for seat in self.seats:
+            self._forget_ready_end(seat)
+            if seat.pid:
+                os.kill(seat.pid, signal.SIGKILL)
+                os.waitpid(seat.pid, 0)
+        self.seats.clear()
+        os.close(self._lifeline)
+        os.close(self._lifeline_kept)
+        for one in self.held:
+            one.close()
+        self._channel.remove()
+
+    def _due(self, seat: Seat) -> float:
+        # While a controller leaves nobody is born: it might still tell a new worker what is true no longer.
+        return NEVER if any(other.is_controller and other.leaving for other in self.seats) else seat.due
+
+    def _bear(self, seat: Seat, now: float) -> None:
+        generation = seat.generation
+        try:
+            seat.ready_end, ready = os.pipe()
+        except OSError as error:
+            self._not_born(seat, error, now)
+            return
+        launch = Launch(
+            settings=generation.settings,
+            channel=self._channel.address,
+            token=generation.token,
+            slot=seat.slot,
+            listening=(self._channel.socket,) if seat.is_controller else generation.public,
+            lifeline=self._lifeline,
+            reborn=seat.is_controller and (seat.reborn or seat.died is not None),
+            ready=ready,
+        )
+        try:
+            seat.pid = fork(seat.run, launch, partial(self._leave_behind, launch))
+        except OSError as error:
+            os.close(seat.ready_end)
+            self._not_born(seat, error, now)
+            return
+        finally:
+            os.close(ready)
+        seat.born = time.monotonic()
+        os.set_blocking(seat.ready_end, False)
+        self._selector.register(seat.ready_end, selectors.EVENT_READ, partial(self._on_ready, seat))
+
+    def _not_born(self, seat: Seat, error: OSError, now: float) -> None:
+        seat.ready_end, seat.due = -1, now + _FORK_AGAIN_AFTER
+        _log.error(
+            f"cannot start {seat.name}",
+            action="failover.child_not_born",
+            reason=error.strerror,
+            next_try=f"in {_FORK_AGAIN_AFTER:g} s",
+        )
+
+    def _leave_behind(self, launch: Launch) -> None:
+        """In a child: close what is the supervisor's or another child's, so that what they close is really closed."""
+        os.close(self._lifeline_kept)
+        for seat in self.seats:
+            if seat.ready_end >= 0:
+                os.close(seat.ready_end)
+        for one in self.held.difference(launch.listening):
+            one.close()
+
+    def _on_ready(self, seat: Seat) -> None:
+        said = os.read(seat.ready_end, 16)
+        self._forget_ready_end(seat)
+        if not said:
+            return  # it is dying; the reaping tells how
+        seat.ready = True
+        if seat.died is not None:
+            away = time.monotonic() - seat.died
+            _log.info(f"{seat.name} is back", action="failover.child_back", process=seat.pid, duration=away)
+
+    def _forget_ready_end(self, seat: Seat) -> None:
+        if seat.ready_end >= 0:
+            self._selector.unregister(seat.ready_end)
+            os.close(seat.ready_end)
+            seat.ready_end = -1
