@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
+NEVER = float("inf")
 KEPT_BODY = 64 * 1024
 """Body bytes kept while no target is connected; beyond them the client waits."""
 
@@ -114,7 +115,7 @@ class Exchange:
         if self.upload_done:
             upstream.deadline = worker.now + worker.settings.first_byte_timeout
         else:
-            upstream.deadline = worker.now + worker.settings.idle_timeout
+            upstream.deadline = NEVER  # nothing is owed before the body is complete
             if not upstream.paused:
                 self.downstream.resume_upload()
 
@@ -132,7 +133,6 @@ class Exchange:
                 self.downstream.pause_upload()
             return
         self._body_sent = True
-        upstream.deadline = self.worker.now + self.worker.settings.idle_timeout
         if self.head.length == CHUNKED:
             upstream.transport.write(frame(pieces))
         else:
@@ -151,9 +151,14 @@ class Exchange:
             upstream.deadline = self.worker.now + self.worker.settings.first_byte_timeout
 
     def upload_paused(self) -> None:
+        """The target reads too slowly: the client waits, and the target's time runs."""
+        if self.upstream is not None and not self.upstream.answering:
+            self.upstream.deadline = self.worker.now + self.worker.settings.idle_timeout
         self.downstream.pause_upload()
 
     def upload_resumed(self) -> None:
+        if self.upstream is not None and not self.upstream.answering and not self.upload_done:
+            self.upstream.deadline = NEVER
         self.downstream.resume_upload()
 
     # -- joint 2: a try failed
