@@ -433,6 +433,22 @@ def test_a_post_on_a_connection_closed_under_it_is_never_sent_twice(client, scri
     assert sum(h.startswith(b"POST") for h in origin.heads) == 1
 
 
+def test_a_post_never_meets_a_kept_connection_that_is_closed_already(client, script, origin):
+    closed = threading.Semaphore(0)
+
+    def answer(wire, _head):
+        wire.send(ok())
+        wire.sock.shutdown(socket.SHUT_RDWR)  # without having said so
+        wire.close()
+        closed.release()
+
+    script(answer)
+    for _ in range(20):
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert client.read_answer()[1] == b"ok"
+        assert closed.acquire(timeout=20)
+
+
 def test_bytes_behind_an_answer_reach_nobody(proxy, script):
     script(ok() + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
     with dial(proxy.port) as client:
@@ -603,3 +619,38 @@ def test_errors_are_pages_for_browsers_and_problems_for_programs(client, script)
     assert b"Content-Type: application/problem+json" in head
     assert b"Cache-Control: no-store" in head
     assert json.loads(body)["status"] == 502
+
+
+def test_a_chunked_body_that_is_empty_arrives_even_when_no_target_was_connected_yet(proxy, script, origin):
+    def answer(wire, _head):
+        wire.read_until(b"0\r\n\r\n")
+        wire.send(ok(b"", b"Connection: close\r\n"))
+
+    script(answer)
+    with dial(proxy.port) as client:
+        for _ in range(3):
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+            assert client.read_answer()[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_does_not_read_gets_no_more_answers(proxy, script, origin):
+    """Answers to pipelined requests wait until they are read: a bounded buffer, never memory."""
+    script(lambda wire, _head: wire.send(ok(b"x" * 60000)))
+    asked = 2000
+    with dial(proxy.port) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sender = threading.Thread(target=_send_all, args=(client, GET * asked), daemon=True)
+        sender.start()
+        with dial(proxy.port) as other:
+            for _ in range(200):  # while the other one is served, the silent one stands still
+                other.send(GET)
+                other.read_answer()
+        before = len(origin.heads)
+        with dial(proxy.port) as other:
+            for _ in range(100):
+                other.send(GET)
+                other.read_answer()
+        assert len(origin.heads) - before == 100
+        assert before - 200 < asked / 2
+        for _ in range(asked):
+            assert len(client.read_answer()[1]) == 60000

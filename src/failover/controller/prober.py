@@ -7,18 +7,17 @@ exactly one result within its time.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover import __version__
 from failover.controller.answer import Answer
-from failover.controller.dial import dial
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
 from failover.core.model import ErrorType, Target
 from failover.core.switch import PRIMARY
+from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 
 if TYPE_CHECKING:
@@ -68,7 +67,8 @@ class Prober:
         self._settings = settings
         self._resolver = resolver
         self._loop = loop
-        self._tls: ssl.SSLContext | None = None
+        uses_tls = any(target.tls for target in (settings.primary, *settings.backup))
+        self._client_tls = client_tls(settings.upstream_ca) if uses_tls else None
 
     async def probe(self, target: Target, within: float) -> Result:
         """Ask the target once, within so many seconds."""
@@ -104,7 +104,7 @@ class Prober:
             await self._loop.create_connection(
                 lambda: answer,
                 sock=sock,
-                ssl=self._client_tls() if target.tls else None,
+                ssl=self._client_tls if target.tls else None,
                 server_hostname=target.host if target.tls else None,
             )
         except BaseException:
@@ -152,10 +152,3 @@ class Prober:
         if status == 429:
             return Fault(ErrorType.HTTP_429, str(status))
         return Fault(ErrorType.DESTINATION_UNAVAILABLE, f"its health check was answered {status}")
-
-    def _client_tls(self) -> ssl.SSLContext:
-        """As the workers have it: always verified, against the system's store or `upstream_ca`."""
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self._settings.upstream_ca)
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        return self._tls

@@ -7,24 +7,19 @@ one head or one chunk beyond the current exchange is kept.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import re
-import socket
-import struct
-import termios
 from typing import TYPE_CHECKING
 
 from failover.proxy import answers, own
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.exchange import Exchange
 from failover.proxy.fields import CHUNKED, Malformed, RequestHead
+from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding
 from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
     from failover.proxy.worker import Worker
 
-WRITE_BUFFER = 256 * 1024
-NEVER = float("inf")
 _LINGER_S = 2.0
 """How long a client may go on sending what we no longer read before the connection is closed: closing at once would
 reset it, and the answer with it (RFC 9112 section 9.6)."""
@@ -95,7 +90,9 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            if not self._lingering:
+            if self._write_paused:
+                self._buffer += data  # who does not read answers gets no more of them
+            elif not self._lingering:
                 self._read_head(self._buffer + data if self._buffer else data)
         elif not exchange.upload_done:
             self._read_body(exchange, data)
@@ -124,7 +121,7 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._write_paused = True
-        self._unsent = self._outstanding()
+        self._unsent = outstanding(self.transport)
         self.deadline = self.worker.now + self.worker.settings.idle_timeout
         if self.exchange is not None:
             self.exchange.reading_too_slowly()
@@ -134,6 +131,8 @@ class Downstream(asyncio.Protocol):
         if self.exchange is not None:
             self.deadline = NEVER if self.exchange.upload_done else self.worker.now + self.worker.settings.idle_timeout
             self.exchange.reading_again()
+        elif not self._lingering:
+            self.done(upload_done=True)
 
     # -- reading a request
 
@@ -288,8 +287,10 @@ class Downstream(asyncio.Protocol):
         if self.close_after or self._eof:
             self._close(linger=not upload_done)
             return
-        if not self._write_paused:
-            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        if self._write_paused:
+            self._pause_reading()
+            return
+        self.deadline = self.worker.now + self.worker.settings.idle_timeout
         if self._buffer:
             self.worker.loop.call_soon(self._next)
         self._resume_reading()
@@ -331,22 +332,12 @@ class Downstream(asyncio.Protocol):
 
     def _expire_writing(self) -> None:
         """A slow reader lives as long as it reads at all; what the kernel still holds counts as unread."""
-        outstanding = self._outstanding()
-        if 0 < outstanding < self._unsent:
-            self._unsent = outstanding
+        unsent = outstanding(self.transport)
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
             self.deadline = self.worker.now + self.worker.settings.idle_timeout
             return
         self.transport.abort()
-
-    def _outstanding(self) -> int:
-        sock = self.transport.get_extra_info("socket")
-        queued = 0
-        if isinstance(sock, socket.socket) or hasattr(sock, "fileno"):
-            try:
-                queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-            except OSError:
-                queued = 0
-        return int(queued) + self.transport.get_write_buffer_size()
 
     # -- the ends
 
@@ -377,7 +368,7 @@ class Downstream(asyncio.Protocol):
         if self._lingering:
             return
         self._lingering = True
-        self._unsent = self._outstanding()
+        self._unsent = outstanding(self.transport)
         if linger and not self._eof and self.transport.can_write_eof():
             self._resume_reading()
             self.deadline = self.worker.now + _LINGER_S

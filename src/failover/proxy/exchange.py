@@ -16,15 +16,15 @@ from failover.faults import OUR_OWN, Fault
 from failover.proxy import answers
 from failover.proxy.chunked import frame, last_chunk
 from failover.proxy.fields import CHUNKED, RequestHead, ResponseHead
+from failover.proxy.flow import NEVER, keep_alive
 from failover.proxy.heads import for_client, for_target
-from failover.proxy.tunnel import join, keep_alive
+from failover.proxy.tunnel import join
 
 if TYPE_CHECKING:
     from failover.proxy.downstream import Downstream
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
-NEVER = float("inf")
 KEPT_BODY = 64 * 1024
 """Body bytes kept while no target is connected; beyond them the client waits."""
 
@@ -86,8 +86,9 @@ class Exchange:
     def _try(self, pool: Pool) -> None:
         self.pool = pool
         self._tries += 1
-        if pool.idle:
-            self._send(pool, pool.idle.pop())
+        upstream = pool.take(once=not self.head.safe)
+        if upstream is not None:
+            self._send(pool, upstream)
         else:
             pool.connect(self)
 
@@ -101,23 +102,26 @@ class Exchange:
     def _send(self, pool: Pool, upstream: Upstream) -> None:
         self.upstream = upstream
         upstream.begin(self)
-        worker, kept = self.worker, self._kept
-        if kept is None:
-            upstream.transport.write(for_target(self.head, pool, self.downstream))
-        else:
-            self._kept = None
-            self._body_sent = True
-            if self.head.length == CHUNKED:
-                kept = [frame(kept)]
-                if self.upload_done:
-                    kept.append(last_chunk(self._trailers))
-            upstream.transport.writelines([for_target(self.head, pool, self.downstream), *kept])
+        worker = self.worker
+        head = for_target(self.head, pool, self.downstream)
+        upstream.transport.write(head + self._body_so_far() if self.head.length else head)
         if self.upload_done:
             upstream.deadline = worker.now + worker.settings.first_byte_timeout
         else:
             upstream.deadline = NEVER  # nothing is owed before the body is complete
             if not upstream.paused:
                 self.downstream.resume_upload()
+
+    def _body_so_far(self) -> bytes:
+        """What of the body has come while no target was connected."""
+        kept, self._kept = self._kept, None
+        chunked = self.head.length == CHUNKED
+        if not kept and not (chunked and self.upload_done):
+            return b""
+        self._body_sent = True
+        if not chunked:
+            return b"".join(kept or ())
+        return frame(kept or []) + (last_chunk(self._trailers) if self.upload_done else b"")
 
     # -- the body, on its way up
 
@@ -222,9 +226,7 @@ class Exchange:
         pool = self.pool
         if pool is None:
             return
-        self._judge(pool, head)
-        if pool.static and head.status in _MISSES and self._wants_page():
-            self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
+        if not self._judge(pool, head):
             return
         self._answered = True
         self.status = head.status
@@ -237,10 +239,7 @@ class Exchange:
         pool = self.pool
         if pool is None:
             return
-        self._judge(pool, head)
-        if pool.static and head.status in _MISSES and self._wants_page():
-            self._drop_upstream()
-            self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
+        if not self._judge(pool, head):
             return
         self._answered = True
         self.status = head.status
@@ -281,15 +280,19 @@ class Exchange:
         downstream.transport.write(out + data)
         join(self.worker, downstream.transport, upstream.transport, early)
 
-    def _judge(self, pool: Pool, head: ResponseHead) -> None:
-        """What this head says about the target: live evidence for the verdict (spec section 8)."""
+    def _judge(self, pool: Pool, head: ResponseHead) -> bool:
+        """What this head says about the target is evidence for the verdict (spec section 8). False when it is no answer
+        for this client: a page that a static backup does not have is missing for now, not for good.
+        """
         if head.status in _GATEWAY_ERRORS:
             pool.failed(ErrorType.HTTP_5XX, f"answered {head.status}")
         else:
             pool.good += 1
-
-    def _wants_page(self) -> bool:
-        return b"text/html" in self.head.field(b"accept")
+        if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept"):
+            self._drop_upstream()
+            self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
+            return False
+        return True
 
     def _closing(self) -> bool:
         """Whether the connection to the client ends with this answer."""

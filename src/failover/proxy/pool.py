@@ -7,20 +7,17 @@ they are closed before a common server would close them, and leave the pool the 
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING
 
 from failover.core.headers import host_to_send, location_rewriter
 from failover.core.model import Address, ErrorType, Kind, Target, TargetState
+from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 from failover.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
     from failover.proxy.worker import Worker
-
-_STAGGER_S = 0.25
-"""The next address is tried after this, without giving the first one up (RFC 8305 section 5)."""
 
 
 class Pool:
@@ -32,7 +29,7 @@ class Pool:
         self.worker = worker
         self.target = target
         self.alias = target.alias
-        self.tls = worker.client_tls() if target.tls else None
+        self.tls = client_tls(settings.upstream_ca) if target.tls else None
         self.rewrite = location_rewriter(target)
         self.base_path = target.base_path.encode()
         self.authority = target.authority.encode()
@@ -68,6 +65,18 @@ class Pool:
         self.static = state.kind is Kind.STATIC and self.alias != "primary"
         self.hides = self.static or bool(self.base_path)
 
+    def take(self, *, once: bool) -> Upstream | None:
+        """The idle connection used last. `once`: what it is for must not be sent twice, so one that the target has
+        closed a moment ago, which we may not have heard of yet, is not taken.
+        """
+        idle = self.idle
+        while idle:
+            upstream = idle.pop()
+            if not once or upstream.is_quiet():
+                return upstream
+            upstream.close()
+        return None
+
     def connect(self, exchange: Exchange) -> None:
         """Open a connection for `exchange`: its `connected` or `not_connected` is called, never before we return."""
         task = self.worker.loop.create_task(self._connect(exchange))
@@ -77,7 +86,7 @@ class Pool:
     async def _connect(self, exchange: Exchange) -> None:
         try:
             async with asyncio.timeout(self.worker.settings.connect_timeout):
-                upstream = await self._race()
+                upstream = await self._open()
         except Fault as fault:
             exchange.not_connected(self, fault)
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange must hear of it
@@ -86,43 +95,20 @@ class Pool:
             if not exchange.connected(self, upstream):
                 self.put_back(upstream)  # the client left meanwhile; the next one finds it ready
 
-    async def _race(self) -> Upstream:
-        """The first address that answers wins; each next one starts after a moment or when all before have failed."""
+    async def _open(self) -> Upstream:
         if not self.addresses:
             raise Fault(self.error or ErrorType.DNS_ERROR, f"the name {self.target.host} has no address")
-        if len(self.addresses) == 1:
-            return await self._open(self.addresses[0])
-        waiting = list(self.addresses)
-        running: set[asyncio.Task[Upstream]] = set()
-        last: BaseException = OSError("no address")
+        sock = await dial(self.worker.loop, self.addresses)
         try:
-            while waiting or running:
-                if waiting:
-                    running.add(self.worker.loop.create_task(self._open(waiting.pop(0))))
-                done, running = await asyncio.wait(
-                    running,
-                    timeout=_STAGGER_S if waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    error = task.exception()
-                    if error is None:
-                        return task.result()
-                    last = error
-            raise last
-        finally:
-            for task in running:
-                task.cancel()
-
-    async def _open(self, address: Address) -> Upstream:
-        _, upstream = await self.worker.loop.create_connection(
-            lambda: Upstream(self, address),
-            address[0],
-            address[1],
-            family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
-            ssl=self.tls,
-            server_hostname=self.target.host if self.tls else None,
-        )
+            _, upstream = await self.worker.loop.create_connection(
+                lambda: Upstream(self, sock.getpeername()[:2]),
+                sock=sock,
+                ssl=self.tls,
+                server_hostname=self.target.host if self.tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
         return upstream
 
     def put_back(self, upstream: Upstream) -> None:

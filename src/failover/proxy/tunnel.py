@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING
+
+from failover.proxy.flow import keep_alive
 
 if TYPE_CHECKING:
     from failover.proxy.worker import Worker
@@ -54,15 +55,6 @@ class TunnelEnd(asyncio.Protocol):
 
     def close(self) -> None:
         self._own.close()
-
-
-def keep_alive(transport: asyncio.Transport) -> None:
-    """Let the kernel find out when the other end of a connection that may be silent for hours is gone."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
 
 
 def join(worker: Worker, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:

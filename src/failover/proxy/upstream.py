@@ -7,12 +7,14 @@ it is whole, and says exactly one of `whole`, `finished` or `failed` for each re
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING
 
 from failover.core.model import Address, ErrorType
 from failover.faults import Fault, translate
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
+from failover.proxy.flow import NEVER, WRITE_BUFFER
 from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ SMALL_ANSWER = 64 * 1024
 IDLE_S = 4.0
 """Closed before the target closes it: Node and uvicorn wait 5 s, nginx 75 s; gunicorn's threads, 2 s, are noticed."""
 
-WRITE_BUFFER = 256 * 1024
-NEVER = float("inf")
 _NO_BODY = frozenset((204, 304))
 
 
@@ -129,6 +129,12 @@ class Upstream(asyncio.Protocol):
     def answering(self) -> bool:
         """True once a byte of the answer has come."""
         return self._head is not None or bool(self._buffer)
+
+    def is_quiet(self) -> bool:
+        """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self.transport.is_closing() and not poll.poll(0)
 
     def pause(self) -> None:
         """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""

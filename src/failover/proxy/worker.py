@@ -14,7 +14,6 @@ import os
 import secrets
 import signal
 import socket
-import ssl
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -80,7 +79,6 @@ class Worker:
         self.via = b"failover-" + hashlib.sha256(launch.token.encode()).hexdigest()[:12].encode()
         self._id_prefix = secrets.token_hex(6).encode()
         self._id_count = 0
-        self._tls: ssl.SSLContext | None = None
         self.targets = (settings.primary, *settings.backup)
         self.pools = {target.alias: Pool(self, target) for target in self.targets}
         self.safe: tuple[Pool, ...] = ()
@@ -206,13 +204,6 @@ class Worker:
         """An identifier no other request of any worker has."""
         self._id_count += 1
         return b"%b%08x" % (self._id_prefix, self._id_count)
-
-    def client_tls(self) -> ssl.SSLContext:
-        """The context for connections to targets: always verified, against the system's store or `upstream_ca`."""
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self.settings.upstream_ca)
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        return self._tls
 
     def is_trusted(self, peer: str) -> bool:
         """Whether X-Forwarded-… from this address may be believed (`--trusted-proxies`)."""

@@ -1,5 +1,8 @@
 """The log as a person reads it: one line a change, with the reason in words."""
 
+import re
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -66,3 +69,9 @@ def test_names(news, line):
 
 def test_a_name_that_just_resolves_is_no_news():
     assert said(lines.name_changed, News("app.test", ("primary",), (), ("192.0.2.1",), None)) == []
+
+
+def test_every_action_is_on_the_page():
+    actions = set(re.findall(r'action="([a-z.]+)"', Path(lines.__file__).read_text()))
+    page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
+    assert actions == set(re.findall(r"`((?:failover|target|dns|controller)\.[a-z]+)`", page))

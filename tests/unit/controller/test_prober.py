@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import errno
 import socket
 import ssl
 import struct
@@ -11,10 +12,10 @@ import pytest
 import trustme
 
 from failover import __version__
-from failover.controller.dial import dial
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
 from failover.core.model import ErrorType
+from failover.dial import dial
 from failover.faults import Fault
 from failover.settings.model import Settings
 
@@ -259,13 +260,14 @@ def serving(certificate):
     return context
 
 
-async def over_tls(certificate, ca_file, within=LONG):
+async def over_tls(certificate, ca_file, host="localhost"):
     async with Origin(tls=serving(certificate)) as origin:
-        return await probe(f"https://localhost:{origin.port}", within, upstream_ca=ca_file)
+        return await probe(f"https://{host}:{origin.port}", upstream_ca=ca_file)
 
 
-async def test_tls_with_an_authority_of_ones_own(authority, ca_file):
-    assert (await over_tls(authority.issue_cert("localhost"), ca_file)).signal.good
+@pytest.mark.parametrize("host", ["localhost", "app.localhost", "127.0.0.1"])
+async def test_tls_with_an_authority_of_ones_own(authority, ca_file, host):
+    assert (await over_tls(authority.issue_cert(host), ca_file, host)).signal.good
 
 
 async def test_an_expired_certificate(authority, ca_file):
@@ -336,11 +338,24 @@ async def test_the_next_address_is_tried_while_one_hangs():
             assert sock.getpeername()[0] == "127.0.0.1"
 
 
-async def test_the_most_telling_failure_is_told():
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
-        # The second address is not even of a family that can be reached: our own trouble, not the target's.
-        with pytest.raises(Fault) as failed:
-            await dial(asyncio.get_running_loop(), (("127.0.0.1", port), ("2001:db8::1", port)))
-    assert failed.value.error is ErrorType.CONNECTION_REFUSED
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        ((errno.EMFILE, errno.ECONNREFUSED), ErrorType.CONNECTION_REFUSED),
+        ((errno.ENETUNREACH, errno.ECONNREFUSED), ErrorType.CONNECTION_REFUSED),
+        ((errno.ECONNREFUSED, errno.EADDRNOTAVAIL), ErrorType.CONNECTION_REFUSED),
+        ((errno.EADDRNOTAVAIL, errno.EHOSTUNREACH), ErrorType.DESTINATION_IP_UNROUTABLE),
+        ((errno.EMFILE,), ErrorType.CONNECTION_LIMIT_REACHED),
+    ],
+)
+async def test_the_most_telling_failure_is_told(numbers, error):
+    class FailingLoop:
+        create_task = staticmethod(asyncio.get_running_loop().create_task)
+
+        @staticmethod
+        async def sock_connect(_sock, address):
+            raise OSError(address[1], "no")
+
+    with pytest.raises(Fault) as failed:
+        await dial(FailingLoop, tuple(("127.0.0.1", number) for number in numbers))
+    assert failed.value.error is error

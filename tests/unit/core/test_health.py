@@ -75,5 +75,6 @@ def test_its_story_in_words():
     assert after(bad()).story("primary", 0.0) == "primary refused connections (1 bad signal, from a probe)"
     mixed = after(bad(Source.LIVE), bad(), bad(error=ErrorType.HTTP_5XX, detail="503"))
     assert mixed.story("backup-2", 2.4) == (
-        "backup-2 answered with a server error: 503 (3 bad signals in a row: 2 probes and 1 request, the first 2.4 s ago)"
+        "backup-2 answered with a server error: 503 "
+        "(3 bad signals in a row: 2 probes and 1 request, the first 2.4 s ago)"
     )

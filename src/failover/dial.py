@@ -1,17 +1,22 @@
-"""A fresh TCP connection to one of several addresses (happy eyeballs, RFC 8305).
+"""How a target is reached, by traffic and by probes: TCP to one of its addresses, and TLS that is always verified.
 
-The next address is tried when the last one has failed or has not answered for a moment; the first that connects wins.
+The next address is tried when the last one has failed or has not answered for a moment; the first that connects wins
+(happy eyeballs, RFC 8305).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import TYPE_CHECKING
 
+from failover.core.model import ErrorType
 from failover.faults import OUR_OWN, Fault, translate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from failover.core.model import Address
 
 _STAGGER = 0.25
@@ -19,6 +24,11 @@ _STAGGER = 0.25
 
 async def dial(loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...]) -> socket.socket:
     """A connected, non-blocking socket. Raises Fault with the most telling failure when no address connects."""
+    if len(addresses) == 1:
+        try:
+            return await _connect(loop, addresses[0])
+        except OSError as refusal:
+            raise translate(refusal, connecting=True) from None
     waiting = list(addresses)
     running: set[asyncio.Task[socket.socket]] = set()
     faults: list[Fault] = []
@@ -40,6 +50,13 @@ async def dial(loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...]) 
     raise _most_telling(faults)
 
 
+def client_tls(authorities: Path | None) -> ssl.SSLContext:
+    """The context for connections to targets, against the system's store or a file of authorities."""
+    context = ssl.create_default_context(cafile=authorities)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 async def _connect(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -59,5 +76,9 @@ def _discard(task: asyncio.Task[socket.socket]) -> None:
 
 
 def _most_telling(faults: list[Fault]) -> Fault:
-    """A failure of the target's rather than one of our own, a family that is not routed here for example."""
-    return next((fault for fault in faults if fault.error not in OUR_OWN), faults[-1])
+    """What the target did comes before what our network lacks, a route for IPv6 say, and that before what we lack."""
+
+    def rank(fault: Fault) -> int:
+        return 2 if fault.error in OUR_OWN else 1 if fault.error is ErrorType.DESTINATION_IP_UNROUTABLE else 0
+
+    return min(faults, key=rank)

@@ -1,0 +1,39 @@
+"""How bytes flow: what a peer has not taken yet, and whether it is still there."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+NEVER = float("inf")
+"""The deadline of what nobody waits for."""
+
+WRITE_BUFFER = 256 * 1024
+"""Bytes that wait for a slow peer, on each side, before the other side is not read any more."""
+
+_PROBE_AFTER_S = 60
+
+
+def outstanding(transport: asyncio.Transport) -> int:
+    """Bytes that the peer has not acknowledged: ours, and those that the kernel still holds for it."""
+    sock = transport.get_extra_info("socket")
+    try:
+        queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    except (OSError, AttributeError):
+        queued = 0  # closed meanwhile
+    return int(queued) + transport.get_write_buffer_size()
+
+
+def keep_alive(transport: asyncio.Transport) -> None:
+    """Let the kernel find out when the other end of a connection that may be silent for hours is gone."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
