@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # name -> where it is, and what it does
 _COMMANDS = {
     "run": ("failover.cli.run:run", "Run the proxy; the same as no command."),
-    "demo": ("failover.cli.demo:demo", "See a failover happen: two small sites, a crash, the return."),
+    "demo": ("failover.cli.demo:command", "See a failover happen: two small sites, a crash, the return."),
     "state": ("failover.cli.state:state", "What the running proxy is doing."),
     "healthcheck": ("failover.cli.healthcheck:healthcheck", "Exit code 0 if the running proxy answers, 1 if not."),
     "config": ("failover.cli.config:config", "Show the settings and their sources, or the schema of the file."),

@@ -24,6 +24,9 @@ _LINGER_S = 2.0
 """How long a client may go on sending what we no longer read before the connection is closed: closing at once would
 reset it, and the answer with it (RFC 9112 section 9.6)."""
 
+_LAST_REQUEST_S = 1.0
+"""How long a connection that was kept alive may still bring a request when the worker drains."""
+
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 
@@ -312,10 +315,13 @@ class Downstream(asyncio.Protocol):
     # -- called by the worker
 
     def drain(self) -> None:
-        """No more requests: close now when idle, after the answer otherwise."""
+        """No more requests: close after this answer, or after the next when it comes at once.
+
+        To close an idle connection just as its client uses it again would lose that request (RFC 9112 section 9.5).
+        """
         self.close_after = True
         if self.exchange is None and not self._buffer:
-            self._close(linger=False)
+            self.deadline = min(self.deadline, self.worker.now + _LAST_REQUEST_S)
 
     def expire(self) -> None:
         """The deadline has passed."""

@@ -122,7 +122,6 @@ class Worker:
         for pool in self.pools.values():
             pool.close()
         self.loop.call_later(self.settings.drain_timeout, self._give_up)
-        self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
         if self.draining and not self.downstreams and not self.tunnels and not self.stopped.done():
@@ -139,6 +138,7 @@ class Worker:
     # -- the clock
 
     def _tick(self) -> None:
+        self.loop.call_later(TICK_S, self._tick)  # first of all: whatever happens below, the clock goes on
         now = self.now = self.loop.time()
         self._ticks += 1
         for pool in self.pools.values():
@@ -151,7 +151,6 @@ class Worker:
             good = {alias: pool.good for alias, pool in self.pools.items()}
             self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
         self._stop_when_idle()
-        self.loop.call_later(TICK_S, self._tick)
 
     # -- the controller
 
@@ -219,11 +218,12 @@ class Worker:
         self.downstreams.add(downstream)
         if len(self.downstreams) > self._max_connections:
             self.overflow.add(downstream)
+        if self.draining:
+            downstream.drain()  # was accepted in the last moment
 
     def left(self, downstream: Downstream) -> None:
         self.downstreams.discard(downstream)
         self.overflow.discard(downstream)
-        self._stop_when_idle()
 
 
 def _share(max_connections: int, workers: int) -> int:

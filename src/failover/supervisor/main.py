@@ -12,6 +12,7 @@ connection is refused. If the new ones cannot get to serve, they are given up an
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 import selectors
 import signal
@@ -78,6 +79,7 @@ class Supervisor:
         self._announced = False
         self._reload_wanted = False
         self._stopping = False
+        self._may_hang_up = False
         self._exit_code = 0
 
     def run(self) -> int:
@@ -204,6 +206,7 @@ class Supervisor:
         for end in (woken, wakes):
             end.setblocking(False)
         before = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
+        self._may_hang_up = _has_terminal() and before[signal.SIGHUP] != signal.SIG_IGN
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         self._selector.register(woken, selectors.EVENT_READ, lambda: self._on_signals(woken.recv(4096)))
         try:
@@ -217,6 +220,9 @@ class Supervisor:
         for number in numbers:
             if number in {signal.SIGTERM, signal.SIGINT}:
                 self._stop(signal.Signals(number))
+            elif number == signal.SIGHUP and self._may_hang_up and not _has_terminal():
+                # Not a wish to reload: the window was closed in which somebody had started us, without nohup.
+                self._stop(signal.SIGHUP)
             elif number == signal.SIGHUP:
                 self._reload_wanted = True
 
@@ -307,3 +313,11 @@ class Supervisor:
             self._close(generation.public)
         self._seat_controller(self._current, reborn=True)
         systemd.notify("READY=1")
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,242 @@
+"""`failover demo`: see a failover happen. Two small sites, the proxy in front, a crash, the return; it needs nothing.
+
+The sites and the proxy are processes of their own, the proxy the very program that `failover --primary … --backup …`
+runs. All that is started here is ended here, however the demo ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from failover.cli.words import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CALM_S, _OUTAGE_S, _AFTER_S = 3.0, 5.0, 2.0
+_PACE_S = 0.05  # between two requests of the visitor
+_PATIENCE_S = 30.0
+_LISTENING = re.compile(r"listening on http://([\d.]+):(\d+)")
+
+
+class _DemoError(Exception):
+    """The demo cannot show what it promised; the text says why."""
+
+
+@dataclass(slots=True)
+class _Visitor:
+    """Somebody who reads the site, page after page, and counts what he gets."""
+
+    address: tuple[str, int]
+    answered: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+    slowest_s: float = 0.0
+    last: str = ""
+    _left: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._visit, daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._left.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE_S)
+
+    def _visit(self) -> None:
+        connection = http.client.HTTPConnection(*self.address, timeout=_PATIENCE_S)
+        while not self._left.wait(_PACE_S):
+            began, site = time.monotonic(), None
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                site = answer.headers["X-Site"] if answer.status == 200 else None
+            except (OSError, http.client.HTTPException):
+                connection.close()
+            if site is None:
+                self.failed += 1
+            else:
+                self.answered[site] = self.answered.get(site, 0) + 1
+                self.last = site
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        connection.close()
+
+    @property
+    def count(self) -> str:
+        by = ", ".join(f"{count} by the {site}" for site, count in self.answered.items())
+        return f"{sum(self.answered.values())} answered ({by}), failed: {self.failed}"
+
+
+class _Stage:
+    """The processes of the demo. A site keeps its port while it is dead, so that nobody else gets it."""
+
+    def __init__(self, ending: contextlib.ExitStack) -> None:
+        self._ending = ending
+        self._ports: dict[str, int] = {}
+
+    def site(self, name: str) -> tuple[subprocess.Popen[str], str]:
+        """Start one, or start it again: the process and its address."""
+        if name not in self._ports:
+            held = self._ending.enter_context(socket.socket())
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(("127.0.0.1", 0))
+            self._ports[name] = held.getsockname()[1]
+        port = self._ports[name]
+        process = self._launch("-m", "failover.cli.demo_site", name, str(port), stdin=subprocess.PIPE)
+        if process.stdout is None or not process.stdout.readline():
+            raise _DemoError(f"the {name} site does not start")
+        return process, f"http://127.0.0.1:{port}"
+
+    def proxy(self, primary: str, backup: str) -> tuple[str, int]:
+        """Start the proxy: where it listens."""
+        flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0"]
+        process = self._launch("-m", "failover", *flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            if found := _LISTENING.search(line):
+                threading.Thread(target=process.stdout.read if process.stdout else str, daemon=True).start()
+                return found[1], int(found[2])
+        raise _DemoError("the proxy does not start:\n" + "".join(said))
+
+    def _launch(self, *words: str, stdin: int, stderr: int | None = None) -> subprocess.Popen[str]:
+        process = subprocess.Popen(  # noqa: S603 - our own program, our own words
+            [sys.executable, *words],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=_environment(),
+            process_group=0,  # Ctrl-C is for the demo, which ends the others in order
+        )
+        self._ending.callback(_end, process)
+        return process
+
+
+def _environment() -> dict[str, str]:
+    """Without anything that configures the program: the demo is the same everywhere."""
+    from failover.settings.rows import SETTINGS  # noqa: PLC0415 - the settings cost 100 ms
+
+    ours = {name for setting in SETTINGS.values() for name in setting.variables}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _state(address: tuple[str, int]) -> dict[str, object]:
+    connection = http.client.HTTPConnection(*address, timeout=_PATIENCE_S)
+    try:
+        connection.request("GET", "/__failover/state")
+        state: dict[str, object] = json.loads(connection.getresponse().read())
+        return state
+    finally:
+        connection.close()
+
+
+def _await(true: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while not true():
+        if time.monotonic() > until:
+            raise _DemoError(f"{what} did not happen within {_PATIENCE_S:g} s")
+        time.sleep(0.02)
+
+
+def _tell_the_story(ending: contextlib.ExitStack) -> bool:
+    """The demo itself. True when no request failed."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)
+
+    say("Starting two small sites, and Failover in front of them.")
+    stage = _Stage(ending)
+    primary, primary_url = stage.site("primary")
+    _, backup_url = stage.site("backup")
+    address = stage.proxy(primary_url, backup_url)
+    visitor = _Visitor(address)
+    ending.callback(visitor.leave)
+    visitor.start()
+    _await(lambda: visitor.last == "primary", "the first answer")
+    say(f"Open http://{address[0]}:{address[1]}/ in a browser, if you like, and watch it. A visitor is there already.")
+    time.sleep(_CALM_S)
+    say(f"All is well: {visitor.count}.")
+
+    visitor.slowest_s = 0.0
+    say(f"Now the primary crashes: kill -9 {primary.pid}.")
+    primary.kill()
+    crashed = time.monotonic()
+    primary.wait()
+    _await(lambda: visitor.last == "backup", "an answer by the backup")
+    say("The backup answers." + ("" if visitor.failed else " The visitor has noticed nothing."))
+    _await(lambda: _state(address)["on_backup"] is True, "the switch to the backup")
+    took = _ms(time.monotonic() - crashed)
+    say(f"Failover is sure that the primary is down, {took} after the crash: all requests go to the backup.")
+    time.sleep(_OUTAGE_S)
+    say(f"The primary is still down: {visitor.count}.")
+
+    stage.site("primary")
+    say("The primary is started again. Failover looks twice before it trusts it.")
+    _await(lambda: _state(address)["on_backup"] is False, "the return to the primary")
+    _await(lambda: visitor.last == "primary", "an answer by the primary")
+    say("The primary serves again.")
+    time.sleep(_AFTER_S)
+    visitor.leave()
+    say(f"That was it: {visitor.count}. The slowest answer since the crash took {_ms(visitor.slowest_s)}.")
+    return not visitor.failed
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def demo() -> int:
+    """Show it. The exit code: 0 when it went as promised, 1 when not, 130 when it was interrupted."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as ending:
+            ending.callback(signal.signal, signal.SIGINT, signal.default_int_handler)
+            try:
+                good = _tell_the_story(ending)
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
+    except KeyboardInterrupt:
+        print("\nStopped; everything that was started has been ended.")
+        return 130
+    except _DemoError as error:
+        print(f"failover demo: {error}", file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if good:
+        print("\nThe same for your app: failover --primary https://myapp.com --backup https://myapp-backup.example")
+    else:
+        print("\nRequests failed, which should not have happened here.", file=sys.stderr)
+    return 0 if good else 1
+
+
+command = Command("demo", callback=demo, help="See a failover happen: two small sites, a crash, the return.")

@@ -1,0 +1,38 @@
+"""`kill -9` of the app under a steady load, and its return: what visitors saw, and what was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from support.load import Load
+from support.origin_process import OriginProcess
+from support.program import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_killed_and_back(tmp_path: Path) -> None:
+    visitors = 8
+    with (
+        OriginProcess("primary", tmp_path) as primary,
+        OriginProcess("backup", tmp_path) as backup,
+        Program("--primary", primary.url, "--backup", backup.url, "--check-interval", "100ms") as program,
+    ):
+        program.ready()
+        with Load(program.url, visitors=visitors, posts=0.5) as load:
+            load.wait_for(by={"primary": 500})
+            primary.kill()
+            program.wait_for("switched to the backup")
+            in_its_hands = len(load.tally.failures)
+            load.wait_for(by={"backup": 500})
+            primary.start()
+            program.wait_for("switched back to the primary")
+            load.wait_for(by={"primary": 500})
+            assert len(load.tally.failures) == in_its_hands, load.tally
+        tally = load.tally
+    assert in_its_hands <= visitors, tally  # what was on its way to the app when it died cannot be saved yet
+    written = primary.sent("X-Id", "POST") + backup.sent("X-Id", "POST")
+    assert tally.answered_ids["POST"] <= set(written), "a write was lost"
+    assert set(written.values()) == {1}, "a write was done twice"
+    assert program.log.count("switched to the backup") == program.log.count("switched back to the primary") == 1

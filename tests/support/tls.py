@@ -1,0 +1,58 @@
+"""Certificates for origins: good ones, and each kind of bad one. Every authority is new and known to nobody."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Authority:
+    """A certificate authority of the test's own; `pem` is what `--upstream-ca` reads."""
+
+    def __init__(self, folder: Path, name: str = "ca") -> None:
+        self._ca = trustme.CA()
+        self.pem = folder / f"{name}.pem"
+        self._ca.cert_pem.write_to_path(str(self.pem))
+
+    def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+        """A server that shows a certificate for these names or addresses."""
+        until = datetime.now(UTC) - timedelta(days=1) if expired else None
+        since = datetime.now(UTC) - timedelta(days=10) if expired else None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ca.issue_cert(*names, not_after=until, not_before=since).configure_cert(context)
+        return context
+
+
+def self_signed(folder: Path, name: str) -> ssl.SSLContext:
+    """A server whose certificate vouches for itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "self-signed.pem"
+    file.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context

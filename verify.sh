@@ -1,0 +1,36 @@
+#!/bin/sh
+# Everything that CI runs, from a fresh clone: makes the environment with what the tests need, looks the code over, runs
+# the tests. The last line is pytest's own; the exit code is 0 only where everything is well.
+cd -- "$(dirname -- "$0")" || exit 1
+
+# Real servers and a real browser, from Debian. Tests that need one of them and do not find it skip themselves.
+PATH=$PATH:/usr/sbin:/sbin
+missing=
+for pair in nginx:nginx haproxy:haproxy chromium:chromium chromedriver:chromium-driver curl:curl; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+done
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "verify: no apt-get here; tests that need$missing are skipped" >&2
+    elif [ "$(id -u)" != 0 ]; then
+        echo "verify: not root, so not installing; tests that need$missing are skipped" >&2
+        echo "verify: to run them too: apt-get install$missing" >&2
+    else
+        echo "verify: installing$missing" >&2
+        export DEBIAN_FRONTEND=noninteractive
+        # shellcheck disable=SC2086 # a list of words
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
+            echo "verify: apt-get failed; tests that need$missing are skipped" >&2
+    fi
+fi
+
+. ./scripts/environment.sh
+environment . test
+
+wrong=0
+./scripts/check.sh || wrong=1
+if [ "$wrong" != 0 ]; then
+    echo "verify: the checks above have failed; the tests run all the same" >&2
+fi
+.venv/bin/python -m pytest "$@" || wrong=$?
+exit "$wrong"
