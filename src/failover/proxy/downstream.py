@@ -39,7 +39,6 @@ class Downstream(asyncio.Protocol):
         "_body_left",
         "_body_size",
         "_buffer",
-        "_eof",
         "_lines",
         "_lines_host",
         "_lingering",
@@ -50,6 +49,7 @@ class Downstream(asyncio.Protocol):
         "close_after",
         "deadline",
         "exchange",
+        "half_closed",
         "peer",
         "transport",
         "worker",
@@ -67,7 +67,7 @@ class Downstream(asyncio.Protocol):
         self._lines = b""
         self._lines_host = b""
         self._buffer = b""
-        self._eof = False
+        self.half_closed = False
         self._lingering = False
         self._reading_paused = False
         self._write_paused = False
@@ -106,7 +106,7 @@ class Downstream(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         exchange = self.exchange
-        self._eof = True
+        self.half_closed = True
         # A client may close its half and still read the answer, but nobody closes a half of a stream without end.
         if exchange is not None and exchange.upload_done and not exchange.endless:
             return True
@@ -287,7 +287,7 @@ class Downstream(asyncio.Protocol):
         """The exchange is over and its answer written."""
         self.exchange = None
         self._body = None
-        if self.close_after or self._eof:
+        if self.close_after or self.half_closed:
             self._close(linger=not upload_done)
             return
         if self._write_paused:
@@ -375,7 +375,7 @@ class Downstream(asyncio.Protocol):
             return
         self._lingering = True
         self._unsent = outstanding(self.transport)
-        if linger and not self._eof and self.transport.can_write_eof():
+        if linger and not self.half_closed and self.transport.can_write_eof():
             self._resume_reading()
             self.deadline = self.worker.now + _LINGER_S
             self.transport.write_eof()

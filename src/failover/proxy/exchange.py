@@ -187,7 +187,8 @@ class Exchange:
 
     def _step(self, pool: Pool, fault: Fault, progress: Progress) -> None:
         self._fault = fault
-        if progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN:
+        # A client that has closed its half may be gone: what it does not wait for is no evidence.
+        if progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN and not self.downstream.half_closed:
             pool.failed(fault.error, fault.detail)
         self.worker.stats.failed_tries += 1
         step = next_step(progress, self._sort(), self._tries, body_at_hand=not self._body_sent)

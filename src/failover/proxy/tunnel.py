@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 class TunnelEnd(asyncio.Protocol):
     """One end; `other` is the transport of the opposite one."""
 
-    __slots__ = ("_other", "_own", "_sent_eof", "_worker")
+    __slots__ = ("_other", "_sent_eof", "_worker")
 
-    def __init__(self, worker: Worker, own: asyncio.Transport, other: asyncio.Transport) -> None:
+    def __init__(self, worker: Worker, other: asyncio.Transport) -> None:
         self._worker = worker
-        self._own = own
         self._other = other
         self._sent_eof = False
         worker.tunnels.add(self)
@@ -53,15 +52,12 @@ class TunnelEnd(asyncio.Protocol):
         if not self._other.is_closing():
             self._other.resume_reading()
 
-    def close(self) -> None:
-        self._own.close()
-
 
 def join(worker: Worker, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
     """Make a tunnel of two connections; `early` is what the client sent before it was one."""
     for transport in (client, target):
         keep_alive(transport)
-    client.set_protocol(TunnelEnd(worker, client, target))
-    target.set_protocol(TunnelEnd(worker, target, client))
+    client.set_protocol(TunnelEnd(worker, target))
+    target.set_protocol(TunnelEnd(worker, client))
     if early:
         target.write(early)
