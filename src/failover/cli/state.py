@@ -36,9 +36,15 @@ def _text(told: dict[str, Any]) -> str:
     if isinstance(told.get("since_unix"), int | float):
         since = datetime.fromtimestamp(told["since_unix"]).astimezone()
         rows["since"] = since.isoformat(sep=" ", timespec="seconds")
+    targets = [target for target in told.get("targets", ()) if isinstance(target, dict)]
     for key, value in told.items():
-        if key not in {"on_backup", "since_unix"}:
-            rows[key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if key in {"on_backup", "since_unix"} or (targets and key in {"primary", "backup", "targets"}):
+            continue
+        rows[key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for target in targets:
+        condition = "usable" if target.get("usable") else "down"
+        error = f", last met {target['error']}" if target.get("error") else ""
+        rows[str(target.get("alias"))] = f"{target.get('url')}  {target.get('kind')}, {condition}{error}"
     width = max(map(len, rows), default=0)
     return "\n".join(f"{key:<{width}}  {value}" for key, value in rows.items())
 
