@@ -224,26 +224,18 @@ class Exchange:
 
     def whole(self, head: ResponseHead, body: bytes) -> None:
         """A small answer, complete: one write, and the exchange is over."""
-        pool = self.pool
+        pool = self._accept(head)
         if pool is None:
             return
-        if not self._judge(pool, head):
-            return
-        self._answered = True
-        self.status = head.status
         self.sent_bytes = len(body)
         self.downstream.transport.write(self._head_for_client(pool, head, closing=self._closing()) + body)
         self._done()
 
     def answer(self, head: ResponseHead) -> None:
         """The head of an answer that streams."""
-        pool = self.pool
+        pool = self._accept(head)
         if pool is None:
             return
-        if not self._judge(pool, head):
-            return
-        self._answered = True
-        self.status = head.status
         closing = self._closing()
         out = self._head_for_client(pool, head, closing=closing or (head.length < 0 and self.head.http10))
         if head.length < 0:
@@ -270,8 +262,7 @@ class Exchange:
             upstream.close()
             self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked"))
             return
-        self._judge(pool, head)
-        self.status = 101
+        self._accept(head)
         pool.open.discard(upstream)
         downstream = self.downstream
         upgrade = b"Connection: upgrade\r\nUpgrade: " + (head.upgrade or self.head.upgrade) + b"\r\n\r\n"
@@ -281,10 +272,14 @@ class Exchange:
         downstream.transport.write(out + data)
         join(self.worker, downstream.transport, upstream.transport, early)
 
-    def _judge(self, pool: Pool, head: ResponseHead) -> bool:
-        """What this head says about the target is evidence for the verdict (spec section 8). False when it is no answer
-        for this client: a page that a static backup does not have is missing for now, not for good.
+    def _accept(self, head: ResponseHead) -> Pool | None:
+        """Take the answer for the client's, and its status for evidence about the target (spec section 8).
+
+        None when it is no answer for this client: a page that a static backup does not have is missing for now only.
         """
+        pool = self.pool
+        if pool is None:
+            return None
         if head.status in _GATEWAY_ERRORS:
             pool.failed(ErrorType.HTTP_5XX, f"answered {head.status}")
         else:
@@ -292,8 +287,10 @@ class Exchange:
         if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept"):
             self._drop_upstream()
             self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
-            return False
-        return True
+            return None
+        self._answered = True
+        self.status = head.status
+        return pool
 
     def _closing(self) -> bool:
         """Whether the connection to the client ends with this answer."""

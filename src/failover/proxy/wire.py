@@ -31,6 +31,8 @@ from failover.proxy.fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from failover.proxy.fields import Head
+
     Known = tuple[Callable[[Any, Any], bool], Any] | None
 
 MAX_HEAD: Final = 64 * 1024
@@ -54,12 +56,36 @@ class _Memory:
     MOST = 4096
     LONGEST = 256
 
-    def __init__(self, rules: Mapping[bytes, Rule], family: Rule | None = None) -> None:
+    def __init__(
+        self,
+        rules: Mapping[bytes, Rule],
+        validate: Callable[[bytes], None],
+        family: Rule | None = None,
+    ) -> None:
         self._rules = rules
+        self._validate = validate
         self._family = family
         self.known: dict[bytes, Known] = {}
 
-    def learn(self, line: bytes) -> Known:
+    def apply(self, head: Head, lines: list[bytes], raw: bytes) -> None:
+        """Apply the rules of these lines to the head, which gets the lines to carry over. Raises Malformed."""
+        known = self.known
+        kept = head.lines
+        validated = False
+        for line in lines:
+            try:
+                rule = known[line]
+            except KeyError:
+                if not validated:
+                    self._validate(raw)
+                    validated = True
+                rule = self._learn(line)
+            if rule is None or rule[0](head, rule[1]):
+                kept.append(line)
+        if head.named:
+            head.lines = without_fields(kept, head.named)
+
+    def _learn(self, line: bytes) -> Known:
         """Read a line for the first time; what `known` says of it from now on."""
         name = line.partition(b":")[0].lower()
         rule = self._rules.get(name) or (self._family if name.startswith(b"x-forwarded-") else None)
@@ -83,8 +109,8 @@ class HeadReader:
     """Reads heads; one for each worker, for the memory's sake."""
 
     def __init__(self) -> None:
-        self._requests = _Memory(REQUEST_RULES, FORWARDED)
-        self._responses = _Memory(RESPONSE_RULES)
+        self._requests = _Memory(REQUEST_RULES, _validate_request, FORWARDED)
+        self._responses = _Memory(RESPONSE_RULES, _validate_response)
 
     def request(self, raw: bytes) -> RequestHead:
         """Read a whole request head, its blank line included. Raises Malformed with the status to answer."""
@@ -105,21 +131,8 @@ class HeadReader:
         if len(lines) > MAX_FIELDS + 3:
             raise Malformed(431, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
-        head.lines = kept = []
-        known = self._requests.known
-        validated = False
-        for line in lines:
-            try:
-                rule = known[line]
-            except KeyError:
-                if not validated:
-                    _validate(raw, method if safe is None else b"")
-                    validated = True
-                rule = self._requests.learn(line)
-            if rule is None or rule[0](head, rule[1]):
-                kept.append(line)
-        if head.named:
-            head.lines = without_fields(kept, head.named)
+        head.lines = []
+        self._requests.apply(head, lines, raw)
         if not _PATH.fullmatch(target):
             target = _other_target(head, target)
         head.target = target
@@ -147,21 +160,8 @@ class HeadReader:
         if len(lines) > MAX_FIELDS + 3:
             raise Malformed(502, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
-        head.lines = kept = [line]
-        known = self._responses.known
-        validated = False
-        for line in lines:
-            try:
-                rule = known[line]
-            except KeyError:
-                if not validated:
-                    _validate_response(raw)
-                    validated = True
-                rule = self._responses.learn(line)
-            if rule is None or rule[0](head, rule[1]):
-                kept.append(line)
-        if head.named:
-            head.lines = without_fields(kept, head.named)
+        head.lines = [line]
+        self._responses.apply(head, lines, raw)
         return head
 
 
@@ -182,12 +182,14 @@ def _check_method(method: bytes) -> None:
         raise Malformed(400, "the method is not a token")
 
 
-def _validate(raw: bytes, unusual_method: bytes) -> None:
-    """Llhttp's word on a request head. It knows a list of methods, but any token is one (RFC 9110 section 9.1)."""
-    if unusual_method:
-        raw = b"POST" + raw[len(unusual_method) :]
+def _validate_request(raw: bytes) -> None:
+    """What llhttp says of a request head. It knows a list of methods, but any token is one (RFC 9110 section 9.1)."""
     try:
-        httptools.HttpRequestParser(_NOBODY).feed_data(raw)
+        try:
+            httptools.HttpRequestParser(_NOBODY).feed_data(raw)
+        except httptools.HttpParserInvalidMethodError:
+            method = raw.partition(b" ")[0]
+            httptools.HttpRequestParser(_NOBODY).feed_data(b"POST" + raw[len(method) :])
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError as error:
