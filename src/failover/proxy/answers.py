@@ -1,4 +1,4 @@
-"""Answers of our own, and what we add to others': errors as problem+json or a page, Proxy-Status, forwarding fields."""
+"""Answers of our own, and what we add to others': errors as problem+json or a page, and Proxy-Status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from failover.core.model import ErrorType
     from failover.faults import Fault
-    from failover.proxy.fields import RequestHead
 
 RETRY_AFTER_S = 5
 """What a client is told to wait before it comes back after a 503."""
@@ -98,23 +97,3 @@ def rescued_from(alias: str, fault: Fault | None) -> bytes:
     """What completes our member of Proxy-Status when another target than the first one answered."""
     why = f"{alias}: {fault.error}" if fault else alias
     return f'; details="rescued from {why}"'.encode()
-
-
-def forwarding(via: bytes, peer: str, head: RequestHead, given: dict[bytes, bytes] | None) -> bytes:
-    """The fields that say who asked and how, up to the value of X-Request-ID. `given` is what a trusted proxy said."""
-    given = given or {}
-    earlier = given.get(b"x-forwarded-for")
-    host = given.get(b"x-forwarded-host") or head.host
-    client = peer.encode()
-    lines = [
-        b"Via: %b%b %b" % (head.via + b", " if head.via else b"", b"1.0" if head.http10 else b"1.1", via),
-        b"X-Forwarded-For: " + (earlier + b", " + client if earlier else client),
-        b"X-Forwarded-Proto: " + (given.get(b"x-forwarded-proto") or b"http"),
-    ]
-    if host:
-        lines.append(b"X-Forwarded-Host: " + host)
-    lines += [name.title() + b": " + value for name, value in given.items() if name not in _OURS]
-    return b"\r\n".join([*lines, b"X-Request-ID: "])
-
-
-_OURS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))

@@ -20,7 +20,7 @@ _FORBIDDEN_TRAILERS = frozenset(
     (
         b"transfer-encoding content-length host trailer connection keep-alive te upgrade proxy-connection"
         b" content-encoding content-type content-range authorization proxy-authorization proxy-authenticate"
-        b" set-cookie cookie cache-control expect max-forwards location via"
+        b" set-cookie cookie cache-control expect max-forwards location via forwarded x-request-id"
     ).split(),
 )
 
@@ -30,12 +30,13 @@ class ChunkedReader:
     `trailers` the block of its trailer fields, each with a CRLF behind it.
     """
 
-    __slots__ = ("_left", "_pending", "_state", "done", "rest", "trailers")
+    __slots__ = ("_left", "_pending", "_state", "_trailer_size", "done", "rest", "trailers")
 
     def __init__(self) -> None:
         self._left = 0
         self._pending = b""
         self._state = _SIZE
+        self._trailer_size = 0
         self.done = False
         self.rest = b""
         self.trailers = b""
@@ -98,9 +99,11 @@ class ChunkedReader:
         match = _TRAILER.fullmatch(line)
         if match is None:
             raise Malformed(400, "a trailer field cannot be read")
-        if len(self.trailers) + len(line) > _MAX_TRAILERS:
+        self._trailer_size += len(line) + 2
+        if self._trailer_size > _MAX_TRAILERS:
             raise Malformed(400, "too many trailer fields")
-        if match[1].lower() not in _FORBIDDEN_TRAILERS:
+        name = match[1].lower().replace(b"_", b"-")
+        if name not in _FORBIDDEN_TRAILERS and not name.startswith(b"x-forwarded-"):
             self.trailers += line + b"\r\n"
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from failover.proxy import answers, own
 from failover.proxy.chunked import ChunkedReader
+from failover.proxy.client import Client
 from failover.proxy.exchange import Exchange
 from failover.proxy.fields import CHUNKED, Malformed, RequestHead
-from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding
+from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding, reset
 from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _LAST_REQUEST_S = 1.0
 """How long a connection that was kept alive may still bring a request when the worker drains."""
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 
 
 class Downstream(asyncio.Protocol):
@@ -39,35 +39,31 @@ class Downstream(asyncio.Protocol):
         "_body_left",
         "_body_size",
         "_buffer",
-        "_lines",
-        "_lines_host",
+        "_in_head",
         "_lingering",
         "_reading_paused",
-        "_trusted",
         "_unsent",
         "_write_paused",
+        "client",
         "close_after",
         "deadline",
         "exchange",
         "half_closed",
-        "peer",
         "transport",
         "worker",
     )
 
     transport: asyncio.Transport
+    client: Client
 
     def __init__(self, worker: Worker) -> None:
         # for the connection
         self.worker = worker
-        self.peer = ""
         self.deadline = NEVER
         self.close_after = False
-        self._trusted = False
-        self._lines = b""
-        self._lines_host = b""
-        self._buffer = b""
         self.half_closed = False
+        self._buffer = b""
+        self._in_head = False
         self._lingering = False
         self._reading_paused = False
         self._write_paused = False
@@ -84,18 +80,19 @@ class Downstream(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
         self.transport.set_write_buffer_limits(WRITE_BUFFER)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else ""
         worker = self.worker
-        self._trusted = worker.is_trusted(self.peer)
+        self.client = Client(worker, peer[0] if peer else "")
         self.deadline = worker.now + worker.settings.head_timeout
         worker.joined(self)
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
+        if self._lingering:
+            return
         if exchange is None:
             if self._write_paused:
                 self._buffer += data  # who does not read answers gets no more of them
-            elif not self._lingering:
+            else:
                 self._read_head(self._buffer + data if self._buffer else data)
         elif not exchange.upload_done:
             self._read_body(exchange, data)
@@ -107,8 +104,9 @@ class Downstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         exchange = self.exchange
         self.half_closed = True
-        # A client may close its half and still read the answer, but nobody closes a half of a stream without end.
-        if exchange is not None and exchange.upload_done and not exchange.endless:
+        # A client may close its half and still read the answer, but nobody closes a half of a stream without end, or of
+        # a tunnel to be.
+        if exchange is not None and exchange.upload_done and not exchange.endless and not exchange.head.upgrade:
             return True
         if exchange is not None:
             self.exchange = None
@@ -132,10 +130,10 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._write_paused = False
         if self.exchange is not None:
-            self.deadline = NEVER if self.exchange.upload_done else self.worker.now + self.worker.settings.idle_timeout
+            self._set_deadline()
             self.exchange.reading_again()
         elif not self._lingering:
-            self.done(upload_done=True)
+            self.done()
 
     # -- reading a request
 
@@ -143,6 +141,9 @@ class Downstream(asyncio.Protocol):
         worker = self.worker
         if data[:1] == b"\r" or data[:1] == b"\n":
             data = data[2:] if data[:2] == b"\r\n" else data  # a stray empty line (RFC 9112 section 2.2)
+            if not data:
+                self._buffer = b""
+                return
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 or end > MAX_HEAD:
             self._read_part_of_head(data, complete=end != 3)
@@ -169,6 +170,7 @@ class Downstream(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
         self.exchange = exchange = Exchange(self, head)
+        self._in_head = False
         length = head.length
         if not length:
             self._buffer = data[end:] if end < len(data) else b""
@@ -183,7 +185,7 @@ class Downstream(asyncio.Protocol):
             self._body_left = length
         if head.expects_continue and end == len(data):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        self._set_deadline()
         exchange.start()
         if end < len(data):
             self.data_received(data[end:])
@@ -193,13 +195,15 @@ class Downstream(asyncio.Protocol):
             self._refuse(431, f"The head is larger than {MAX_HEAD} bytes.")
         elif _BARE_NEWLINE.search(data):
             self._refuse(400, "Lines end in CR LF.")
+        elif self.half_closed:
+            self._close(linger=False)  # the rest of it will never come
         else:
-            if not self._buffer:
+            if not self._in_head:
+                self._in_head = True
                 self.deadline = self.worker.now + self.worker.settings.head_timeout
             self._buffer = data
 
     def _read_body(self, exchange: Exchange, data: bytes) -> None:
-        self.deadline = self.worker.now + self.worker.settings.idle_timeout
         chunked = self._body
         if chunked is None:
             left = self._body_left - len(data)
@@ -208,8 +212,8 @@ class Downstream(asyncio.Protocol):
             self._body_left = max(left, 0)
             exchange.upload([data])
             if left <= 0:
-                self.deadline = NEVER
                 exchange.upload_end(b"")
+            self._set_deadline()
             return
         try:
             pieces = chunked.feed(data)
@@ -225,8 +229,8 @@ class Downstream(asyncio.Protocol):
         if chunked.done:
             self._body = None
             self._buffer = chunked.rest
-            self.deadline = NEVER
             exchange.upload_end(chunked.trailers)
+        self._set_deadline()
 
     def _next(self) -> None:
         """Go on with what came while the exchange before was under way."""
@@ -235,37 +239,13 @@ class Downstream(asyncio.Protocol):
 
     # -- called by the exchange
 
-    def forwarding(self, head: RequestHead) -> bytes:
-        """The fields that tell a target who asked and how: Via, X-Forwarded-…, X-Request-ID."""
-        given = head.forwarded if self._trusted else None
-        if given is not None or head.via or head.http10:
-            lines = answers.forwarding(self.worker.via, self.peer, head, given)
-        elif head.host == self._lines_host:
-            lines = self._lines
-        else:
-            lines = self._lines = answers.forwarding(self.worker.via, self.peer, head, None)
-            self._lines_host = head.host
-        request_id = head.request_id
-        if not request_id or not _REQUEST_ID.fullmatch(request_id):
-            head.request_id = request_id = self.worker.request_id()
-        return lines + request_id
-
-    def public_scheme(self, head: RequestHead) -> bytes:
-        given = head.forwarded.get(b"x-forwarded-proto", b"") if self._trusted and head.forwarded else b""
-        return given if given in (b"http", b"https") else b"http"
-
-    def public_host(self, head: RequestHead) -> bytes:
-        given = head.forwarded.get(b"x-forwarded-host", b"") if self._trusted and head.forwarded else b""
-        return given or head.host
-
     def pause_upload(self) -> None:
-        self.deadline = NEVER  # the target is slow, not the client
         self._pause_reading()
+        self._set_deadline()
 
     def resume_upload(self) -> None:
-        if self._reading_paused:
-            self.deadline = self.worker.now + self.worker.settings.idle_timeout
-            self._resume_reading()
+        self._resume_reading()
+        self._set_deadline()
 
     def reply(self, status: int, text: str, head: RequestHead | None, proxy_status: bytes = b"") -> None:
         """An answer of our own."""
@@ -283,26 +263,28 @@ class Downstream(asyncio.Protocol):
         if head is None or not head.keep_alive:
             self.close_after = True
 
-    def done(self, *, upload_done: bool) -> None:
+    def done(self) -> None:
         """The exchange is over and its answer written."""
         self.exchange = None
         self._body = None
-        if self.close_after or self.half_closed:
-            self._close(linger=not upload_done)
+        if self.close_after or (self.half_closed and not self._buffer):
+            self._close(linger=True)
             return
+        self._set_deadline()
         if self._write_paused:
             self._pause_reading()
             return
-        self.deadline = self.worker.now + self.worker.settings.idle_timeout
         if self._buffer:
             self.worker.loop.call_soon(self._next)
         self._resume_reading()
 
     def cut(self) -> None:
         """The answer cannot be completed: break the connection so that the client sees it (RFC 9112 section 8)."""
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and not exchange.over:
+            exchange.abandon()
         self._lingering = True
-        self.transport.abort()
+        reset(self.transport)
 
     def leave(self) -> bytes:
         """A tunnel takes the connection over; what the client has sent already comes along."""
@@ -336,6 +318,16 @@ class Downstream(asyncio.Protocol):
         else:
             self._refuse(408, "The body did not come in time.")
 
+    def _set_deadline(self) -> None:
+        """The one place that says how long the client has, by what it owes: to read, to send, or nothing."""
+        exchange = self.exchange
+        if self._write_paused:
+            return  # it owes us reading; only reading postpones that, in `_expire_writing`
+        if exchange is not None and (exchange.upload_done or self._reading_paused):
+            self.deadline = NEVER
+        else:
+            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+
     def _expire_writing(self) -> None:
         """A slow reader lives as long as it reads at all; what the kernel still holds counts as unread."""
         unsent = outstanding(self.transport)
@@ -343,7 +335,7 @@ class Downstream(asyncio.Protocol):
             self._unsent = unsent
             self.deadline = self.worker.now + self.worker.settings.idle_timeout
             return
-        self.transport.abort()
+        reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
 
     # -- the ends
 
@@ -353,7 +345,7 @@ class Downstream(asyncio.Protocol):
         if not head.keep_alive or self.worker.draining:
             self.close_after = True
         self.transport.write(own.answer(self.worker, head, closing=self.close_after))
-        self.done(upload_done=not head.length)
+        self.done()
 
     def _refuse(self, status: int, text: str, head: RequestHead | None = None) -> None:
         """Answer a request that goes nowhere, and close: what follows it cannot be trusted or is not wanted."""

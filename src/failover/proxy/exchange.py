@@ -86,7 +86,7 @@ class Exchange:
     def _try(self, pool: Pool) -> None:
         self.pool = pool
         self._tries += 1
-        upstream = pool.take(once=not self.head.safe)
+        upstream = pool.take(once=not self.head.safe or bool(self.head.upgrade))
         if upstream is not None:
             self._send(pool, upstream)
         else:
@@ -103,14 +103,14 @@ class Exchange:
         self.upstream = upstream
         upstream.begin(self)
         worker = self.worker
-        head = for_target(self.head, pool, self.downstream)
+        head = for_target(self.head, pool, self.downstream.client)
         upstream.transport.write(head + self._body_so_far() if self.head.length else head)
         if self.upload_done:
             upstream.deadline = worker.now + worker.settings.first_byte_timeout
         else:
             upstream.deadline = NEVER  # nothing is owed before the body is complete
-            if not upstream.paused:
-                self.downstream.resume_upload()
+        if self.head.length and not upstream.paused:
+            self.downstream.resume_upload()
 
     def _body_so_far(self) -> bytes:
         """What of the body has come while no target was connected."""
@@ -177,7 +177,7 @@ class Exchange:
         self.upstream = None
         if self._answered:
             progress = Progress.HEAD_PASSED_ON
-        elif upstream.served > 1 and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED:
+        elif upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED:
             progress = Progress.REUSED_CLOSED
         elif fault.error is ErrorType.HTTP_RESPONSE_TIMEOUT:
             progress = Progress.FIRST_BYTE_TIMEOUT
@@ -187,8 +187,7 @@ class Exchange:
 
     def _step(self, pool: Pool, fault: Fault, progress: Progress) -> None:
         self._fault = fault
-        # A client that has closed its half may be gone: what it does not wait for is no evidence.
-        if progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN and not self.downstream.half_closed:
+        if self._is_evidence(fault, progress):
             pool.failed(fault.error, fault.detail)
         self.worker.stats.failed_tries += 1
         step = next_step(progress, self._sort(), self._tries, body_at_hand=not self._body_sent)
@@ -212,8 +211,21 @@ class Exchange:
         else:
             self._refuse(502, "The site did not give a usable answer.", fault)
 
+    def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
+        """Whether a failed try says something about the target, and not about the client or us.
+
+        A client that has closed its half may be gone. One that is still sending may have been refused for what it
+        sends, or may have stalled until the target gave up.
+        """
+        if progress is Progress.NOTHING_SENT:
+            return fault.error not in OUR_OWN
+        client_is_fair = self.upload_done and not self.downstream.half_closed
+        return progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN and client_is_fair
+
     def _sort(self) -> Request:
         head = self.head
+        if head.upgrade:
+            return Request.ONCE
         if head.safe:
             return Request.SAFE
         if head.field(b"idempotency-key"):
@@ -251,16 +263,16 @@ class Exchange:
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx: passed on to who can read it; 100 is ours to say, and was said (RFC 9110 section 15.2)."""
-        if head.status != 100 and not self.head.http10:
+        if head.status != 100 and not self.head.http10 and not (self.pool and self.pool.static):
             self.downstream.transport.write(b"\r\n".join((*head.lines, b"\r\n")))
 
     def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
         """101: the exchange becomes a tunnel, which owns both connections from here on."""
         pool = upstream.pool
-        if not self.head.upgrade:
+        if not self.head.upgrade or not self.upload_done:
             upstream.exchange = None
             upstream.close()
-            self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked"))
+            self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))
             return
         self._accept(head)
         pool.open.discard(upstream)
@@ -284,7 +296,7 @@ class Exchange:
             pool.failed(ErrorType.HTTP_5XX, f"answered {head.status}")
         else:
             pool.good += 1
-        if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept"):
+        if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept").lower():
             self._drop_upstream()
             self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
             return None
@@ -301,7 +313,7 @@ class Exchange:
 
     def _head_for_client(self, pool: Pool, head: ResponseHead, *, closing: bool) -> bytes:
         rescued = answers.rescued_from(self._plan[0].alias, self._fault) if self._rung else b""
-        return for_client(head, pool, self.head, self.downstream, rescued=rescued, closing=closing)
+        return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
 
     # -- the body, on its way down
 
@@ -370,7 +382,7 @@ class Exchange:
 
     def _done(self) -> None:
         self._over()
-        self.downstream.done(upload_done=self.upload_done)
+        self.downstream.done()
 
     def _over(self) -> None:
         self.over = True

@@ -17,6 +17,7 @@ CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout[ \t]*=[ \t]*([0-9]{1,4})")
 
 # What Connection may name without a field of that name having to go; Content-Length is framing and always stays.
@@ -42,6 +43,7 @@ class Head:
     http10 = False
     keep_alive = True
     upgrade = b""
+    wants_upgrade = False
     sized = False
     named: tuple[bytes, ...] = ()
 
@@ -124,7 +126,7 @@ def _apply_host(head: RequestHead, host: bytes) -> bool:
 
 def _read_length(line: bytes) -> int:
     value = _value(line)
-    if not value.isdigit():
+    if not _LENGTH.fullmatch(value):
         raise Malformed(400, "a Content-Length that is no number")
     return int(value)
 
@@ -149,14 +151,16 @@ def _apply_coding(head: Head, _: None) -> bool:
     return False
 
 
-def _read_connection(line: bytes) -> tuple[bool, bool, tuple[bytes, ...]]:
+def _read_connection(line: bytes) -> tuple[bool, bool, bool, tuple[bytes, ...]]:
     options = [option.strip() for option in _value(line).lower().split(b",")]
     others = tuple(option for option in options if option and option not in _OPTIONS)
-    return b"close" in options, b"keep-alive" in options, others
+    return b"close" in options, b"keep-alive" in options, b"upgrade" in options, others
 
 
-def _apply_connection(head: Head, options: tuple[bool, bool, tuple[bytes, ...]]) -> bool:
-    close, keep, others = options
+def _apply_connection(head: Head, options: tuple[bool, bool, bool, tuple[bytes, ...]]) -> bool:
+    close, keep, upgrade, others = options
+    if upgrade:
+        head.wants_upgrade = True
     if close:
         head.keep_alive = False
     elif keep and head.http10:
@@ -253,7 +257,9 @@ REQUEST_RULES: Final[Mapping[bytes, Rule]] = _COMMON | {
     b"keep-alive": _HOP,
     b"proxy-authorization": _HOP,
     b"forwarded": _HOP,
+    b"http2-settings": _HOP,
 }
+DROPPED: Final = _HOP
 FORWARDED: Final = Rule(_read_forwarded, _apply_forwarded)
 RESPONSE_RULES: Final[Mapping[bytes, Rule]] = _COMMON | {
     b"content-type": Rule(_read_type, _apply_type),

@@ -25,7 +25,7 @@ def outstanding(transport: asyncio.Transport) -> int:
     sock = transport.get_extra_info("socket")
     try:
         queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-    except (OSError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         queued = 0  # closed meanwhile
     return int(queued) + transport.get_write_buffer_size()
 
@@ -37,3 +37,11 @@ def keep_alive(transport: asyncio.Transport) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Break a connection so that the peer sees it: a plain close would look like the end of what was sent."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and not transport.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

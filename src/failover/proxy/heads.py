@@ -9,20 +9,21 @@ from failover.proxy.fields import CHUNKED, RequestHead, ResponseHead
 from failover.proxy.wire import without_fields
 
 if TYPE_CHECKING:
-    from failover.proxy.downstream import Downstream
+    from failover.proxy.client import Client
     from failover.proxy.pool import Pool
 
-_PRIVATE = [b"cookie", b"authorization", b"proxy-authorization"]
-_CACHING = [b"cache-control", b"expires"]
+_PRIVATE = frozenset((b"cookie", b"authorization"))
+_CACHING = frozenset((b"cache-control", b"expires"))
+_MISSES = frozenset((403, 404))
 _RENAMED = frozenset((b"set-cookie", b"location", b"content-location", b"refresh"))
 
 
-def for_target(head: RequestHead, pool: Pool, downstream: Downstream) -> bytes:
+def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
     """The request head as this target gets it. A static backup gets nobody's secrets."""
     lines = head.lines
     if pool.static:
         lines = without_fields(lines, _PRIVATE)
-    if pool.authorization and not head.field(b"authorization"):
+    if pool.authorization and (pool.static or not head.field(b"authorization")):
         lines = [*lines, b"Authorization: " + pool.authorization]
     if head.length == CHUNKED:
         lines = [*lines, b"Transfer-Encoding: chunked"]
@@ -33,7 +34,7 @@ def for_target(head: RequestHead, pool: Pool, downstream: Downstream) -> bytes:
             b"%b %b%b HTTP/1.1" % (head.method, b"" if head.target == b"*" else pool.base_path, head.target),
             b"Host: " + (pool.host or head.host or pool.authority),
             *lines,
-            downstream.forwarding(head),
+            client.forwarding(head),
             b"\r\n",
         ),
     )
@@ -43,7 +44,7 @@ def for_client(
     head: ResponseHead,
     pool: Pool,
     request: RequestHead,
-    downstream: Downstream,
+    client: Client,
     *,
     rescued: bytes,
     closing: bool,
@@ -51,18 +52,26 @@ def for_client(
     """The response head as the client gets it; `rescued` completes our member of Proxy-Status (RFC 9209)."""
     lines = head.lines
     if head.may_name_target or pool.hides:
-        scheme, host = downstream.public_scheme(request), downstream.public_host(request)
+        scheme, host = client.scheme(request), client.host(request)
         lines = [_renamed(line, pool, scheme, host) for line in lines]
     if pool.static:
         lines = [line for line in lines if line[:11].lower() != b"set-cookie:"]
-        if any(line[:23].lower().replace(b" ", b"").startswith(b"content-type:text/html") for line in lines):
-            # A stand-in page must not outlive the outage in anybody's cache.
+        if head.status in _MISSES or _is_page(lines):
+            # A stand-in page, or its absence, must not outlive the outage in anybody's cache.
             lines = [*without_fields(lines, _CACHING), b"Cache-Control: no-store"]
     if closing:
         return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: close\r\n\r\n"))
     if request.http10:
         return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: keep-alive\r\n\r\n"))
     return b"\r\n".join((*lines, pool.answer_lines + rescued, b"\r\n"))
+
+
+def _is_page(lines: list[bytes]) -> bool:
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-type":
+            return value.strip().lower().startswith(b"text/html")
+    return False
 
 
 def _renamed(line: bytes, pool: Pool, scheme: bytes, host: bytes) -> bytes:

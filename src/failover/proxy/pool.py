@@ -101,7 +101,7 @@ class Pool:
         sock = await dial(self.worker.loop, self.addresses)
         try:
             _, upstream = await self.worker.loop.create_connection(
-                lambda: Upstream(self, sock.getpeername()[:2]),
+                lambda: Upstream(self, sock.getpeername()[:2], self.addresses),
                 sock=sock,
                 ssl=self.tls,
                 server_hostname=self.target.host if self.tls else None,
@@ -113,9 +113,10 @@ class Pool:
 
     def put_back(self, upstream: Upstream) -> None:
         """Keep a connection that has nothing to do for the next request."""
-        if self.worker.draining:
+        if self.worker.draining or (upstream.told is not self.addresses and upstream.address not in self.addresses):
             upstream.close()
             return
+        upstream.kept = True
         upstream.deadline = self.worker.now + upstream.idle_for
         self.idle.append(upstream)
 

@@ -1,63 +1,124 @@
-"""After a 101: two connections, bytes both ways, no time-out and nothing read. Each side keeps the other's pace."""
+"""After a 101: two connections, bytes both ways, and nothing read. Each side keeps the other's pace.
+
+While both directions are open and both sides read there is no time-out. Once one direction has ended, or a side does
+not read, the tunnel must get on or is cut.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from failover.proxy.flow import keep_alive
+from failover.proxy.flow import NEVER, WRITE_BUFFER, keep_alive, outstanding, reset
 
 if TYPE_CHECKING:
     from failover.proxy.worker import Worker
 
 
-class TunnelEnd(asyncio.Protocol):
-    """One end; `other` is the transport of the opposite one."""
+class Tunnel:
+    """Two connections joined. It is over when both are lost."""
 
-    __slots__ = ("_other", "_sent_eof", "_worker")
-
-    def __init__(self, worker: Worker, other: asyncio.Transport) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._other = other
-        self._sent_eof = False
+        self._ends: list[TunnelEnd] = []
+        self._ending = False
+        self.deadline = NEVER
         worker.tunnels.add(self)
+
+    def join(self, client: asyncio.Transport, target: asyncio.Transport) -> None:
+        self._ends = [TunnelEnd(self, client, target), TunnelEnd(self, target, client)]
+        for end in self._ends:
+            keep_alive(end.own)
+            end.own.set_protocol(end)
+            if end.own.get_write_buffer_size() > WRITE_BUFFER:
+                end.pause_writing()  # it was full before, so nobody will say so again
+
+    def watch(self) -> None:
+        """Bytes have passed, or a side has begun or ceased to read: how long may the tunnel stand still now?"""
+        if self._ending or any(end.full for end in self._ends):
+            self.deadline = self._worker.now + self._worker.settings.idle_timeout
+        else:
+            self.deadline = NEVER
+
+    def ending(self) -> None:
+        """One direction is over."""
+        self._ending = True
+        self.watch()
+
+    def lost(self, end: TunnelEnd) -> None:
+        """One connection is gone."""
+        self.ending()
+        self._ends.remove(end)
+        if not self._ends:
+            self._worker.tunnels.discard(self)
+
+    def expire(self) -> None:
+        """It has stood still for too long, unless a slow reader gets on at least."""
+        if [end for end in self._ends if end.gets_on()]:
+            self.watch()
+            return
+        for end in self._ends:
+            reset(end.own)  # a plain close would wait in the kernel for a reader that is not there
+
+
+class TunnelEnd(asyncio.Protocol):
+    """One end: what comes from `own` goes to the other."""
+
+    __slots__ = ("_other", "_tunnel", "_unsent", "eof_sent", "full", "own")
+
+    def __init__(self, tunnel: Tunnel, own: asyncio.Transport, other: asyncio.Transport) -> None:
+        self.own = own
+        self.eof_sent = False
+        self.full = False
+        self._unsent = 0
+        self._other = other
+        self._tunnel = tunnel
 
     def data_received(self, data: bytes) -> None:
         if not self._other.is_closing():
             self._other.write(data)
+        self._tunnel.watch()
 
     def eof_received(self) -> bool:
-        if self._sent_eof:
+        self._tunnel.ending()
+        if self.eof_sent:
             return False  # both directions have ended: nothing would ever close these connections but we
         peer = self._other.get_protocol()
         if self._other.can_write_eof() and not self._other.is_closing() and isinstance(peer, TunnelEnd):
             self._other.write_eof()
-            peer._sent_eof = True  # noqa: SLF001 - its own kind
+            peer.eof_sent = True
             return True
         self._other.close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._worker.tunnels.discard(self)
+        self._tunnel.lost(self)
         if exc is None:
             self._other.close()
         else:
             self._other.abort()
 
     def pause_writing(self) -> None:
+        self.full = True
+        self._unsent = outstanding(self.own)
+        self._tunnel.watch()
         if not self._other.is_closing():
             self._other.pause_reading()
 
     def resume_writing(self) -> None:
+        self.full = False
+        self._tunnel.watch()
         if not self._other.is_closing():
             self._other.resume_reading()
+
+    def gets_on(self) -> bool:
+        """Whether its side has taken something of what waits for it since this was asked last."""
+        before, self._unsent = self._unsent, outstanding(self.own)
+        return self.full and 0 < self._unsent < before
 
 
 def join(worker: Worker, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
     """Make a tunnel of two connections; `early` is what the client sent before it was one."""
-    for transport in (client, target):
-        keep_alive(transport)
-    client.set_protocol(TunnelEnd(worker, target))
-    target.set_protocol(TunnelEnd(worker, client))
+    Tunnel(worker).join(client, target)
     if early:
         target.write(early)

@@ -14,7 +14,7 @@ from failover.core.model import Address, ErrorType
 from failover.faults import Fault, translate
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
-from failover.proxy.flow import NEVER, WRITE_BUFFER
+from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding
 from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
@@ -31,36 +31,44 @@ _NO_BODY = frozenset((204, 304))
 
 
 class Upstream(asyncio.Protocol):
-    """One connection to a target, carrying one exchange at a time."""
+    """One connection to a target, carrying one exchange at a time. `told` are the addresses known when it was made;
+    `kept` says that it has been idle in the pool, where its target may close it at any moment.
+    """
 
     __slots__ = (
         "_buffer",
         "_chunked",
         "_head",
+        "_heard",
         "_held",
         "_left",
+        "_unsent",
         "address",
         "deadline",
         "exchange",
         "idle_for",
+        "kept",
         "paused",
         "pool",
-        "served",
+        "told",
         "transport",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, pool: Pool, address: Address) -> None:
+    def __init__(self, pool: Pool, address: Address, told: tuple[Address, ...]) -> None:
         # for the connection
         self.pool = pool
         self.address = address
+        self.told = told
         self.idle_for = IDLE_S
-        self.served = 0
+        self.kept = False
         self.deadline = NEVER
         self.paused = False
         # for the exchange
         self.exchange: Exchange | None = None
+        self._heard = False
+        self._unsent = NEVER
         self._buffer = b""
         self._head: ResponseHead | None = None
         self._held: list[bytes] | None = None
@@ -79,6 +87,7 @@ class Upstream(asyncio.Protocol):
         if exchange is None:
             self.close()  # an answer that nobody asked for: nothing behind it can be trusted
             return
+        self._heard = True
         try:
             if self._head is None:
                 self._read_head(exchange, data)
@@ -122,19 +131,21 @@ class Upstream(asyncio.Protocol):
     def begin(self, exchange: Exchange) -> None:
         """Carry this exchange from now on."""
         self.exchange = exchange
-        self.served += 1
-        self._head = None
+        self._heard = False
+        self._unsent = NEVER
 
     @property
     def answering(self) -> bool:
         """True once a byte of the answer has come."""
-        return self._head is not None or bool(self._buffer)
+        return self._heard
 
     def is_quiet(self) -> bool:
         """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
+        if self.transport.is_closing():
+            return False
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not self.transport.is_closing() and not poll.poll(0)
+        return not poll.poll(0)
 
     def pause(self) -> None:
         """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""
@@ -163,10 +174,19 @@ class Upstream(asyncio.Protocol):
             if self in self.pool.idle:
                 self.pool.idle.remove(self)
             self.close()
+        elif self._head is None and self._still_sending():
+            self.deadline = self.pool.worker.now + self.pool.worker.settings.first_byte_timeout
         elif self._head is None:
             self._fail(Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no answer in time"))
         else:
             self._fail(Fault(ErrorType.CONNECTION_READ_TIMEOUT, "the answer stalled"))
+
+    def _still_sending(self) -> bool:
+        """Whether the request is still on its way, over a slow link, and gets on."""
+        unsent = outstanding(self.transport)
+        gets_on = 0 < unsent < self._unsent
+        self._unsent = unsent
+        return gets_on
 
     # -- reading the answer
 
@@ -200,7 +220,8 @@ class Upstream(asyncio.Protocol):
         self._left = length
         if 0 <= length <= SMALL_ANSWER:
             if len(data) == length:
-                self._release(exchange, head, keep=True)
+                # A 204 that announces a body may send it yet, into the next exchange.
+                self._release(exchange, head, keep=head.status != 204 or head.length in (0, UNTIL_CLOSE))
                 exchange.whole(head, data)
                 return
             if len(data) > length:
@@ -298,10 +319,14 @@ class Upstream(asyncio.Protocol):
     def _release(self, exchange: Exchange, head: ResponseHead, *, keep: bool) -> None:
         """The answer is over: back to the pool, or closed, before the exchange goes on to the client's next request."""
         self.exchange = None
+        exchange.upstream = None
         self._head = None
         self._held = None
         self._chunked = None
-        if keep and head.keep_alive and exchange.upload_done:
+        if exchange.reading_paused and not self.transport.is_closing():
+            self.transport.resume_reading()  # that pause was this client's, not the next one's
+        all_sent = exchange.head.length == 0 or (exchange.upload_done and not self.transport.get_write_buffer_size())
+        if keep and head.keep_alive and all_sent:
             if head.keep_alive_timeout:
                 self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
             self.pool.put_back(self)

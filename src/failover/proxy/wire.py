@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 
 from failover.proxy.fields import (
+    DROPPED,
     FORWARDED,
     PLAIN,
     REQUEST_RULES,
@@ -88,7 +89,9 @@ class _Memory:
     def _learn(self, line: bytes) -> Known:
         """Read a line for the first time; what `known` says of it from now on."""
         name = line.partition(b":")[0].lower()
-        rule = self._rules.get(name) or (self._family if name.startswith(b"x-forwarded-") else None)
+        rule = self._rule(name)
+        if rule is None and b"_" in name and self._rule(name.replace(b"_", b"-")) is not None:
+            rule = DROPPED  # servers of the CGI family take X_Forwarded_For for X-Forwarded-For: nobody gets round us
         value = PLAIN if rule is None else rule.read(line)
         found = None if rule is None or value is PLAIN else (rule.apply, value)
         if len(line) <= self.LONGEST:
@@ -96,6 +99,9 @@ class _Memory:
                 self.known.clear()
             self.known[line] = found
         return found
+
+    def _rule(self, name: bytes) -> Rule | None:
+        return self._rules.get(name) or (self._family if name.startswith(b"x-forwarded-") else None)
 
 
 class _Nobody:
@@ -133,11 +139,13 @@ class HeadReader:
         del lines[-2:], lines[0]
         head.lines = []
         self._requests.apply(head, lines, raw)
+        if not head.host and not head.http10:
+            raise Malformed(400, "HTTP/1.1 asks for a Host")
         if not _PATH.fullmatch(target):
             target = _other_target(head, target)
         head.target = target
-        if not head.host and not head.http10:
-            raise Malformed(400, "HTTP/1.1 asks for a Host")
+        if head.upgrade and (not head.wants_upgrade or head.http10 or b"h2c" in head.upgrade.lower()):
+            head.upgrade = b""  # not asked for in the way it must be, or a protocol that nothing here would look into
         return head
 
     def response(self, raw: bytes) -> ResponseHead:
@@ -184,12 +192,11 @@ def _check_method(method: bytes) -> None:
 
 def _validate_request(raw: bytes) -> None:
     """What llhttp says of a request head. It knows a list of methods, but any token is one (RFC 9110 section 9.1)."""
+    method = raw.partition(b" ")[0]
+    if method not in _METHODS:
+        raw = b"POST" + raw[len(method) :]
     try:
-        try:
-            httptools.HttpRequestParser(_NOBODY).feed_data(raw)
-        except httptools.HttpParserInvalidMethodError:
-            method = raw.partition(b" ")[0]
-            httptools.HttpRequestParser(_NOBODY).feed_data(b"POST" + raw[len(method) :])
+        httptools.HttpRequestParser(_NOBODY).feed_data(raw)
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError as error:
@@ -207,6 +214,7 @@ def _validate_response(raw: bytes) -> None:
 
 def without_fields(lines: list[bytes], names: Collection[bytes]) -> list[bytes]:
     """The lines without the fields of these lower-cased names."""
+    names = frozenset(names)
     return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 

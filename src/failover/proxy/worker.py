@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from failover.launch import Launch
     from failover.proxy.downstream import Downstream
     from failover.proxy.exchange import Exchange
-    from failover.proxy.tunnel import TunnelEnd
+    from failover.proxy.tunnel import Tunnel
 
 TICK_S = 0.1
 """How coarse the clock is: all deadlines are looked after by one timer, none has one of its own."""
@@ -41,7 +41,6 @@ TICK_S = 0.1
 _CLIENT_TICKS = 5
 _COUNTER_TICKS = 10
 _RECONNECT_S = 0.05
-_FD_RESERVE = 128
 
 
 class Stats:
@@ -84,7 +83,7 @@ class Worker:
         self.safe: tuple[Pool, ...] = ()
         self.writes: tuple[Pool, ...] = ()
         self.downstreams: set[Downstream] = set()
-        self.tunnels: set[TunnelEnd] = set()
+        self.tunnels: set[Tunnel] = set()
         self.overflow: set[Downstream] = set()
         self._max_connections = _share(settings.max_connections, settings.workers)
         self.access_log: Callable[[Exchange], None] | None = _access_log if settings.access_log else None
@@ -128,6 +127,10 @@ class Worker:
             self.stopped.set_result(None)
 
     def _give_up(self) -> None:
+        """The time to finish is over: whoever still waits is cut, and sees it."""
+        for downstream in list(self.downstreams):
+            if downstream.exchange is not None:
+                downstream.cut()
         if not self.stopped.done():
             self.stopped.set_result(None)
 
@@ -147,6 +150,8 @@ class Worker:
         if self._ticks % _CLIENT_TICKS == 0:
             for downstream in [d for d in self.downstreams if d.deadline < now]:
                 downstream.expire()
+            for tunnel in [t for t in self.tunnels if t.deadline < now]:
+                tunnel.expire()
         if self._ticks % _COUNTER_TICKS == 0 and self._peer is not None:
             good = {alias: pool.good for alias, pool in self.pools.items()}
             self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
@@ -235,7 +240,7 @@ def _access_log(exchange: Exchange) -> None:
     """One line an exchange; the query, which may hold secrets, stays out."""
     head = exchange.head
     log.access(
-        client=exchange.downstream.peer,
+        client=exchange.downstream.client.address,
         method=head.method.decode("latin-1"),
         path=head.target.partition(b"?")[0].decode("latin-1"),
         status=exchange.status,

@@ -1,0 +1,68 @@
+"""Who asks: a client's address, whether it is believed, and what the target is told of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from failover.proxy.fields import RequestHead
+    from failover.proxy.worker import Worker
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
+_OURS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+
+
+class Client:
+    """The client behind one connection. Only a trusted proxy's X-Forwarded-… fields are believed and kept."""
+
+    __slots__ = ("_host", "_lines", "_trusted", "_worker", "address")
+
+    def __init__(self, worker: Worker, address: str) -> None:
+        self._worker = worker
+        self._trusted = worker.is_trusted(address)
+        self.address = address
+        # The lines are the same for every request of a connection that names the same Host.
+        self._lines = b""
+        self._host = b""
+
+    def forwarding(self, head: RequestHead) -> bytes:
+        """The fields that tell a target who asked and how: Via, X-Forwarded-…, X-Request-ID."""
+        given = head.forwarded if self._trusted else None
+        if given is not None or head.via or head.http10:
+            lines = self._compose(head, given or {})
+        elif head.host == self._host:
+            lines = self._lines
+        else:
+            lines = self._lines = self._compose(head, {})
+            self._host = head.host
+        request_id = head.request_id
+        if not request_id or not _REQUEST_ID.fullmatch(request_id):
+            head.request_id = request_id = self._worker.request_id()
+        return lines + request_id
+
+    def scheme(self, head: RequestHead) -> bytes:
+        """The scheme of the public site, as far as we know it."""
+        given = head.forwarded.get(b"x-forwarded-proto", b"") if self._trusted and head.forwarded else b""
+        return given if given in (b"http", b"https") else b"http"
+
+    def host(self, head: RequestHead) -> bytes:
+        """The name of the public site."""
+        given = head.forwarded.get(b"x-forwarded-host", b"") if self._trusted and head.forwarded else b""
+        return given or head.host
+
+    def _compose(self, head: RequestHead, given: dict[bytes, bytes]) -> bytes:
+        """All lines up to the value of X-Request-ID."""
+        earlier = given.get(b"x-forwarded-for")
+        host = given.get(b"x-forwarded-host") or head.host
+        address = self.address.encode()
+        hop = b"%b %b" % (b"1.0" if head.http10 else b"1.1", self._worker.via)
+        lines = [
+            b"Via: " + (head.via + b", " + hop if head.via else hop),
+            b"X-Forwarded-For: " + (earlier + b", " + address if earlier else address),
+            b"X-Forwarded-Proto: " + (given.get(b"x-forwarded-proto") or b"http"),
+        ]
+        if host:
+            lines.append(b"X-Forwarded-Host: " + host)
+        lines += [name.title() + b": " + value for name, value in given.items() if name not in _OURS]
+        return b"\r\n".join([*lines, b"X-Request-ID: "])
