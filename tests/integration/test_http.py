@@ -654,3 +654,112 @@ def test_who_does_not_read_gets_no_more_answers(proxy, script, origin):
         assert before - 200 < asked / 2
         for _ in range(asked):
             assert len(client.read_answer()[1]) == 60000
+
+
+# -- rescue of safe requests
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        b"HTTP/1.1 503 Down\r\nContent-Length: 4\r\n\r\ndown",
+        b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndown\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200",
+        b"",
+    ],
+)
+def test_a_safe_request_that_the_primary_fails_is_answered_by_the_backup(client, script, failure):
+    def answer(wire, _head):
+        wire.send(failure)
+        wire.sock.shutdown(socket.SHUT_RDWR)
+
+    script(answer)
+    for method in (b"GET", b"OPTIONS"):
+        client.send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head, body = client.read_answer()
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert body == b"from the backup"
+        assert b'Proxy-Status: failover; next-hop=backup; details="rescued from primary: ' in head
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH"])
+def test_a_write_that_was_sent_is_never_sent_to_another(client, script, origin, backup, method):
+    def answer(wire, _head):
+        wire.sock.shutdown(socket.SHUT_RDWR)
+
+    script(answer)
+    asked = len(backup.heads)
+    client.send(method + b" / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+    assert client.read_answer()[0].startswith(b"HTTP/1.1 502 ")
+    assert len(backup.heads) == asked
+
+
+def test_a_write_is_given_the_gateway_error_as_it_is(client, script):
+    script(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nX-App: 1\r\n\r\nbusy")
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+    head, body = client.read_answer()
+    assert head.startswith(b"HTTP/1.1 503 Busy\r\n")
+    assert b"X-App: 1\r\n" in head
+    assert body == b"busy"
+
+
+def test_when_nobody_does_better_the_first_real_answer_is_given():
+    with RawOrigin(lambda wire, _: wire.send(b"HTTP/1.1 503 Mine\r\nContent-Length: 5\r\n\r\nfirst")) as first:
+        args = ("--backup", "http://127.0.0.1:1", "--check-interval", "1h", "--workers", "1")
+        with Program("--primary", first.url, *args) as program, dial(program.ready().port) as client:
+            client.send(GET)
+            head, body = client.read_answer()
+            assert head.startswith(b"HTTP/1.1 503 Mine\r\n")
+            assert body == b"first"
+            assert b"next-hop=primary" in head
+
+
+def test_a_500_is_an_answer_like_any_other(client, script):
+    script(b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops")
+    client.send(GET)
+    assert client.read_answer()[1] == b"oops"
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize(
+    "first", [b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\n"]
+)
+def test_a_body_kept_beside_is_sent_again_whole(client, script, backup, first, framing):
+    got = []
+
+    def refuse(wire, head):
+        read_body(wire, head)
+        wire.sock.shutdown(socket.SHUT_RDWR)
+
+    def read_body(wire, head):
+        return wire.read_until(b"0\r\n\r\n") if b"chunked" in head else body_by_length(wire, head)
+
+    def accept(wire, head):
+        got.append(read_body(wire, head))
+        wire.send(ok(b"from the backup"))
+
+    script(refuse)
+    before, backup.script = backup.script, accept
+    client.send(first + framing)
+    assert client.read_answer()[1] == b"from the backup"
+    backup.script = before
+    assert got in ([b"hello"], [b"5\r\nhello\r\n0\r\n\r\n"])
+
+
+def test_a_body_too_large_to_keep_is_proxied_once(client, script, backup):
+    """Story 17."""
+
+    def answer(wire, head):
+        body_by_length(wire, head)
+        wire.sock.shutdown(socket.SHUT_RDWR)
+
+    script(answer)
+    asked = len(backup.heads)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200000)
+    assert client.read_answer()[0].startswith(b"HTTP/1.1 502 ")
+    assert len(backup.heads) == asked

@@ -22,6 +22,10 @@ class Progress(Enum):
     """Sent, wholly or in part, and no response head came."""
     FIRST_BYTE_TIMEOUT = auto()
     """Sent, and no response head came in time: the target may be working on it still."""
+    GATEWAY_ERROR = auto()
+    """Answered 502, 503 or 504: somebody before the app, or the app itself, says that it cannot."""
+    INCOMPLETE = auto()
+    """The answer broke off, and the client has not seen its head."""
     HEAD_PASSED_ON = auto()
     """The client has seen the beginning of the answer."""
 
@@ -57,6 +61,11 @@ TABLE: dict[Progress, dict[Request, Step]] = {
         Request.ONCE: Step.END,
         Request.KEYED: Step.SAME_FRESH,
     },
+    # A write with an Idempotency-Key goes on to replicas only: there is nothing else on its ladder.
+    Progress.SENT: {Request.SAFE: Step.NEXT, Request.KEYED: Step.NEXT},
+    Progress.FIRST_BYTE_TIMEOUT: {Request.SAFE: Step.NEXT},
+    Progress.GATEWAY_ERROR: {Request.SAFE: Step.NEXT},
+    Progress.INCOMPLETE: {Request.SAFE: Step.NEXT},
 }
 
 

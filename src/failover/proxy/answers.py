@@ -93,7 +93,9 @@ def proxy_status(error_type: ErrorType | None, alias: str | None) -> bytes:
     return out.encode()
 
 
-def rescued_from(alias: str, fault: Fault | None) -> bytes:
+def rescued_from(failed: tuple[str, Fault] | None) -> bytes:
     """What completes our member of Proxy-Status when another target than the first one answered."""
-    why = f"{alias}: {fault.error}" if fault else alias
-    return f'; details="rescued from {why}"'.encode()
+    if failed is None:
+        return b""
+    alias, fault = failed
+    return f'; details="rescued from {alias}: {fault.error}"'.encode()

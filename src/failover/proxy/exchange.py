@@ -11,27 +11,25 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.core.model import ErrorType
-from failover.core.rescue import Progress, Request, Step, next_step
+from failover.core.rescue import Progress, Step
 from failover.faults import OUR_OWN, Fault
 from failover.proxy import answers
+from failover.proxy.choice import Choice
 from failover.proxy.chunked import frame, last_chunk
-from failover.proxy.fields import CHUNKED, RequestHead, ResponseHead
 from failover.proxy.flow import NEVER, keep_alive
 from failover.proxy.heads import for_client, for_target
 from failover.proxy.tunnel import join
+from failover.proxy.upload import Upload
 
 if TYPE_CHECKING:
     from failover.proxy.downstream import Downstream
+    from failover.proxy.fields import RequestHead, ResponseHead
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
-
-KEPT_BODY = 64 * 1024
-"""Body bytes kept while no target is connected; beyond them the client waits."""
 
 _TIMEOUTS = frozenset(
     {ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.CONNECTION_READ_TIMEOUT, ErrorType.CONNECTION_TIMEOUT},
 )
-_IDEMPOTENT = frozenset((b"PUT", b"DELETE"))
 _GATEWAY_ERRORS = frozenset((502, 503, 504))
 _MISSES = frozenset((403, 404))
 
@@ -46,21 +44,18 @@ class Exchange:
     reading_paused = False
     status = 0
     sent_bytes = 0
-    _rung = 0
-    _tries = 0
     _answered = False
-    _body_sent = False
     _chunked_out = False
-    _kept: list[bytes] | None = None
-    _kept_size = 0
-    _trailers = b""
-    _fault: Fault | None = None
+    _upload: Upload
+    _choice: Choice | None = None
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
         self.downstream = downstream
         self.worker = downstream.worker
         self.head = head
         self.upload_done = head.length == 0
+        if head.length:
+            self._upload = Upload(head.length)
         self.started = monotonic()
 
     @property
@@ -85,7 +80,6 @@ class Exchange:
 
     def _try(self, pool: Pool) -> None:
         self.pool = pool
-        self._tries += 1
         upstream = pool.take(once=not self.head.safe or bool(self.head.upgrade))
         if upstream is not None:
             self._send(pool, upstream)
@@ -104,7 +98,7 @@ class Exchange:
         upstream.begin(self)
         worker = self.worker
         head = for_target(self.head, pool, self.downstream.client)
-        upstream.transport.write(head + self._body_so_far() if self.head.length else head)
+        upstream.transport.write(head + self._upload.so_far() if self.head.length else head)
         if self.upload_done:
             upstream.deadline = worker.now + worker.settings.first_byte_timeout
         else:
@@ -112,45 +106,24 @@ class Exchange:
         if self.head.length and not upstream.paused:
             self.downstream.resume_upload()
 
-    def _body_so_far(self) -> bytes:
-        """What of the body has come while no target was connected."""
-        kept, self._kept = self._kept, None
-        chunked = self.head.length == CHUNKED
-        if not kept and not (chunked and self.upload_done):
-            return b""
-        self._body_sent = True
-        if not chunked:
-            return b"".join(kept or ())
-        return frame(kept or []) + (last_chunk(self._trailers) if self.upload_done else b"")
-
     # -- the body, on its way up
 
     def upload(self, pieces: list[bytes]) -> None:
         """Body bytes from the client: passed on, or kept while no target is connected."""
-        upstream = self.upstream
-        if upstream is None:
-            if self._kept is None:
-                self._kept = []
-            self._kept.extend(pieces)
-            self._kept_size += sum(map(len, pieces))
-            if self._kept_size >= KEPT_BODY:
-                self.downstream.pause_upload()
-            return
-        self._body_sent = True
-        if self.head.length == CHUNKED:
-            upstream.transport.write(frame(pieces))
-        else:
-            upstream.transport.writelines(pieces)
+        if self.upstream is not None:
+            self.upstream.transport.write(self._upload.send(pieces))
+        elif not self._upload.keep(pieces):
+            self.downstream.pause_upload()
 
     def upload_end(self, trailers: bytes) -> None:
         """The request's body is complete: from here the time to the first byte of the answer counts."""
         self.upload_done = True
+        last = self._upload.end(trailers)
         upstream = self.upstream
         if upstream is None:
-            self._trailers = trailers
             return
-        if self.head.length == CHUNKED:
-            upstream.transport.write(last_chunk(trailers))
+        if last:
+            upstream.transport.write(last)
         if not upstream.answering:
             upstream.deadline = self.worker.now + self.worker.settings.first_byte_timeout
 
@@ -181,35 +154,43 @@ class Exchange:
             progress = Progress.REUSED_CLOSED
         elif fault.error is ErrorType.HTTP_RESPONSE_TIMEOUT:
             progress = Progress.FIRST_BYTE_TIMEOUT
+        elif upstream.head_read:
+            progress = Progress.INCOMPLETE
         else:
             progress = Progress.SENT
         self._step(upstream.pool, fault, progress)
 
     def _step(self, pool: Pool, fault: Fault, progress: Progress) -> None:
-        self._fault = fault
         if self._is_evidence(fault, progress):
             pool.failed(fault.error, fault.detail)
         self.worker.stats.failed_tries += 1
-        step = next_step(progress, self._sort(), self._tries, body_at_hand=not self._body_sent)
-        if step is Step.SAME_FRESH:
-            self._tries += 1
-            pool.connect(self)
-            return
-        if step is Step.NEXT and self._rung + 1 < len(self._plan):
-            self._rung += 1
-            self.worker.stats.rescued_tries += 1
-            self._try(self._plan[self._rung])
+        if self._went_on(pool, fault, progress):
             return
         if progress is Progress.HEAD_PASSED_ON:
             self.worker.stats.cut += 1
             self._over()
             self.downstream.cut()
+        elif self._choice is not None and self._choice.answer is not None:
+            head, body, self.pool = self._choice.answer
+            self._pass_on(self.pool, head, body)
         elif progress is Progress.NOTHING_SENT:
             self._refuse(503, "The site cannot be reached at the moment. Please try again shortly.", fault)
         elif fault.error in _TIMEOUTS:
             self._refuse(504, "The site took too long to answer.", fault)
         else:
             self._refuse(502, "The site did not give a usable answer.", fault)
+
+    def _went_on(self, pool: Pool, fault: Fault, progress: Progress) -> bool:
+        """Ask the core whether to try again, and do it."""
+        if self._choice is None:
+            self._choice = Choice(self.worker, self._plan, self.head, self.started)
+        step = self._choice.after(progress, fault, body_at_hand=not self.head.length or self._upload.at_hand)
+        if step is Step.SAME_FRESH:
+            pool.connect(self)
+        elif step is Step.NEXT:
+            self.worker.stats.rescued_tries += 1
+            self._try(self._choice.pool)
+        return step is not Step.END
 
     def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
         """Whether a failed try says something about the target, and not about the client or us.
@@ -222,23 +203,17 @@ class Exchange:
         client_is_fair = self.upload_done and not self.downstream.half_closed
         return progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN and client_is_fair
 
-    def _sort(self) -> Request:
-        head = self.head
-        if head.upgrade:
-            return Request.ONCE
-        if head.safe:
-            return Request.SAFE
-        if head.field(b"idempotency-key"):
-            return Request.KEYED
-        return Request.IDEMPOTENT if head.method in _IDEMPOTENT else Request.ONCE
-
     # -- joint 3: the response head is read
 
     def whole(self, head: ResponseHead, body: bytes) -> None:
         """A small answer, complete: one write, and the exchange is over."""
-        pool = self._accept(head)
-        if pool is None:
-            return
+        pool = self._accept(head, body)
+        if pool is not None:
+            self._pass_on(pool, head, body)
+
+    def _pass_on(self, pool: Pool, head: ResponseHead, body: bytes) -> None:
+        self._answered = True
+        self.status = head.status
         self.sent_bytes = len(body)
         self.downstream.transport.write(self._head_for_client(pool, head, closing=self._closing()) + body)
         self._done()
@@ -248,6 +223,8 @@ class Exchange:
         pool = self._accept(head)
         if pool is None:
             return
+        self._answered = True
+        self.status = head.status
         closing = self._closing()
         out = self._head_for_client(pool, head, closing=closing or (head.length < 0 and self.head.http10))
         if head.length < 0:
@@ -275,6 +252,7 @@ class Exchange:
             self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))
             return
         self._accept(head)
+        self.status = 101
         pool.open.discard(upstream)
         downstream = self.downstream
         upgrade = b"Connection: upgrade\r\nUpgrade: " + (head.upgrade or self.head.upgrade) + b"\r\n\r\n"
@@ -284,24 +262,41 @@ class Exchange:
         downstream.transport.write(out + data)
         join(self.worker, downstream.transport, upstream.transport, early)
 
-    def _accept(self, head: ResponseHead) -> Pool | None:
-        """Take the answer for the client's, and its status for evidence about the target (spec section 8).
+    def _accept(self, head: ResponseHead, body: bytes | None = None) -> Pool | None:
+        """Take its status for evidence about the target (spec section 8), and the answer for the client's.
 
-        None when it is no answer for this client: a page that a static backup does not have is missing for now only.
+        None when it is no answer for this client: the next target is asked for a better one, or a page that a static
+        backup does not have is missing for now only. `body` is None while the answer is not whole.
         """
         pool = self.pool
         if pool is None:
             return None
         if head.status in _GATEWAY_ERRORS:
-            pool.failed(ErrorType.HTTP_5XX, f"answered {head.status}")
-        else:
-            pool.good += 1
+            return self._gateway_error(pool, head, body)
+        pool.good += 1
         if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept").lower():
             self._drop_upstream()
             self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
             return None
-        self._answered = True
-        self.status = head.status
+        return pool
+
+    def _gateway_error(self, pool: Pool, head: ResponseHead, body: bytes | None) -> Pool | None:
+        fault = Fault(ErrorType.HTTP_5XX, f"answered {head.status}")
+        pool.failed(fault.error, fault.detail)
+        if self._choice is None:
+            self._choice = Choice(self.worker, self._plan, self.head, self.started)
+        if body is not None and self._choice.answer is None:
+            self._choice.answer = (head, body, pool)
+        upstream, self.upstream = self.upstream, None
+        if self._went_on(pool, fault, Progress.GATEWAY_ERROR):
+            if upstream is not None:
+                upstream.abandon()
+            return None
+        self.upstream = upstream
+        if body is not None and self._choice.answer is not None and self._choice.answer[2] is not pool:
+            head, body, self.pool = self._choice.answer
+            self._pass_on(self.pool, head, body)
+            return None
         return pool
 
     def _closing(self) -> bool:
@@ -312,7 +307,7 @@ class Exchange:
         return closing
 
     def _head_for_client(self, pool: Pool, head: ResponseHead, *, closing: bool) -> bytes:
-        rescued = answers.rescued_from(self._plan[0].alias, self._fault) if self._rung else b""
+        rescued = answers.rescued_from(self._choice.rescued_from) if self._choice is not None else b""
         return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
 
     # -- the body, on its way down
@@ -388,5 +383,7 @@ class Exchange:
         self.over = True
         self.upstream = None
         self.worker.stats.exchanges += 1
+        if self._choice is not None:
+            self._choice.over()
         if self.worker.access_log is not None:
             self.worker.access_log(self)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from failover.proxy.worker import Worker
 
 
+_GONE = frozenset({ErrorType.CONNECTION_REFUSED, ErrorType.CONNECTION_TERMINATED})
+
+
 class Pool:
     """Connections to one target, and what the hot path needs to know of it."""
 
@@ -43,6 +46,7 @@ class Pool:
         # as told by the controller
         self.addresses: tuple[Address, ...] = ()
         self.error: ErrorType | None = None
+        self.usable = True
         self.static = False
         self.hides = bool(self.base_path)
         # by traffic
@@ -62,6 +66,7 @@ class Pool:
                 self.idle.remove(upstream)
                 upstream.close()
         self.error = state.error
+        self.usable = state.usable
         self.static = state.kind is Kind.STATIC and self.alias != "primary"
         self.hides = self.static or bool(self.base_path)
 
@@ -122,6 +127,8 @@ class Pool:
 
     def failed(self, error: ErrorType, detail: str) -> None:
         """Tell the controller that live traffic met a failure here: at once, and thinned out when they rain."""
+        if error in _GONE:
+            self.close()  # what died under one request will have died under the idle ones as well
         self._bad_in_row += 1
         good_before, self._good_told = self.good - self._good_told, self.good
         if good_before:

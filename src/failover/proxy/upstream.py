@@ -139,6 +139,11 @@ class Upstream(asyncio.Protocol):
         """True once a byte of the answer has come."""
         return self._heard
 
+    @property
+    def head_read(self) -> bool:
+        """True once the head of the answer has come."""
+        return self._head is not None
+
     def is_quiet(self) -> bool:
         """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
         if self.transport.is_closing():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from failover.channel import Counters, Failure, Hello, Peer, Told
+from failover.core.model import Verdict
 from failover.core.routing import ladder
 from failover.observe import log
 from failover.proxy.listener import Listener
@@ -41,6 +42,8 @@ TICK_S = 0.1
 _CLIENT_TICKS = 5
 _COUNTER_TICKS = 10
 _RECONNECT_S = 0.05
+_LEAST_RESCUES = 3
+_RESCUED_PART = 5
 
 
 class Stats:
@@ -93,6 +96,7 @@ class Worker:
         self._serving: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._ticks = 0
+        self._rescues = 0
         self.stopped = loop.create_future()
 
     # -- life
@@ -203,6 +207,20 @@ class Worker:
             self._peer.send(Failure(alias, error, detail, good_before))
 
     # -- what the stops ask
+
+    def begin_rescue(self) -> bool:
+        """A place in the budget of rescues: while the primary is trusted, at most a fifth of the requests under way, so
+        that a storm of failures does not become a storm on the backup. From a suspicion on there is no limit.
+        """
+        if self.routing.verdict is Verdict.PRIMARY:
+            under_way = sum(len(pool.open) - len(pool.idle) for pool in self.pools.values())
+            if self._rescues >= max(_LEAST_RESCUES, under_way // _RESCUED_PART):
+                return False
+        self._rescues += 1
+        return True
+
+    def end_rescue(self) -> None:
+        self._rescues -= 1
 
     def request_id(self) -> bytes:
         """An identifier no other request of any worker has."""
