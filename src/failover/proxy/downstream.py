@@ -276,7 +276,8 @@ class Downstream(asyncio.Protocol):
             return
         if self._buffer:
             self.worker.loop.call_soon(self._next)
-        self._resume_reading()
+        if self._reading_paused:
+            self._resume_reading()
 
     def cut(self) -> None:
         """The answer cannot be completed: break the connection so that the client sees it (RFC 9112 section 8)."""

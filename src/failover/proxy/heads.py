@@ -29,14 +29,20 @@ def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
         lines = [*lines, b"Transfer-Encoding: chunked"]
     if head.upgrade:
         lines = [*lines, b"Connection: upgrade", b"Upgrade: " + head.upgrade]
-    return b"\r\n".join(
+    return b"".join(
         (
-            b"%b %b%b HTTP/1.1" % (head.method, b"" if head.target == b"*" else pool.base_path, head.target),
-            b"Host: " + (pool.host or head.host or pool.authority),
-            *lines,
-            client.forwarding(head),
+            head.method,
+            b" ",
+            b"" if head.target == b"*" else pool.base_path,
+            head.target,
+            b" HTTP/1.1\r\nHost: ",
+            pool.host or head.host or pool.authority,
             b"\r\n",
-        ),
+            b"\r\n".join(lines),
+            b"\r\n" if lines else b"",
+            client.forwarding(head),
+            b"\r\n\r\n",
+        )
     )
 
 
@@ -60,10 +66,12 @@ def for_client(
             # A stand-in page, or its absence, must not outlive the outage in anybody's cache.
             lines = [*without_fields(lines, _CACHING), b"Cache-Control: no-store"]
     if closing:
-        return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: close\r\n\r\n"))
-    if request.http10:
-        return b"\r\n".join((*lines, pool.answer_lines + rescued, b"Connection: keep-alive\r\n\r\n"))
-    return b"\r\n".join((*lines, pool.answer_lines + rescued, b"\r\n"))
+        end = b"\r\nConnection: close\r\n\r\n"
+    elif request.http10:
+        end = b"\r\nConnection: keep-alive\r\n\r\n"
+    else:
+        end = b"\r\n\r\n"
+    return b"".join((b"\r\n".join(lines), b"\r\n", pool.answer_lines, rescued, end))
 
 
 def _is_page(lines: list[bytes]) -> bool:
