@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from failover.controller import main as controller
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from failover.launch import Launch
     from failover.settings.model import Settings
     from failover.settings.sources import Loaded
 
@@ -36,12 +38,16 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     _tell(settings, public)
 
     def reread() -> Settings:
-        again = reload().settings
-        log.configure(again.json_logs, again.log_level)
-        return again
+        return reload().settings
 
-    roles = Roles(controller.run, worker.run)
+    roles = Roles(partial(_child, controller.run), partial(_child, worker.run))
     return Supervisor(roles, settings, public, reread, activated=bool(activated)).run()
+
+
+def _child(run: Callable[[Launch], int], launch: Launch) -> int:
+    """What every child does first: log as its own settings say, which a reload may have changed."""
+    log.configure(launch.settings.json_logs, launch.settings.log_level)
+    return run(launch)
 
 
 def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:

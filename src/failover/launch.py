@@ -20,6 +20,8 @@ class Launch:
     `channel` is the address of the channel's listening end: a path, or a Linux abstract name that begins with a null.
     `token` proves in `Hello` that a worker is one of ours; it stays the same as long as the targets do, so that what
     workers of other targets were told is never taken for news about these.
+    `ancestor` is the token of workers with the same primary but other backups: a new controller learns the verdict from
+    their Hello, and nothing else.
     `slot` is a worker's number from 0, or CONTROLLER_SLOT.
     `listening` holds the public sockets for a worker, the channel's one socket for the controller.
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
@@ -36,6 +38,7 @@ class Launch:
     lifeline: int
     reborn: bool
     ready: int
+    ancestor: str = field(default="", repr=False)
 
 
 READY = b"\x01"

@@ -29,15 +29,17 @@ def parse_target(url: str, alias: str, kind: str = "auto") -> Target:
 
     Raises ValueError with a sentence that says what is wrong and what is allowed.
     """
-    text = url.strip()
-    if not text:
+    url = url.strip()
+    # What is wrong is told without what may be a password: everything up to the last @.
+    text = re.sub(r"^([^:/?#]*://)?.*@", r"\g<1>***@", url, flags=re.DOTALL)
+    if not url:
         raise ValueError("is empty; expected an address such as https://myapp.com")
-    if "://" not in text:
+    if "://" not in url:
         raise ValueError(f"{text!r} has no scheme; write http://{text} or https://{text}")
-    if re.search(r"[\x00-\x20\x7f]", text):
+    if re.search(r"[\x00-\x20\x7f]", url):
         raise ValueError(f"{text!r} has a space or a control character in it")
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url)
     except ValueError:
         raise ValueError(f"{text!r} cannot be read as an address; expected one such as https://myapp.com") from None
     scheme = parts.scheme.lower()
@@ -58,7 +60,7 @@ def parse_target(url: str, alias: str, kind: str = "auto") -> Target:
         host=host,
         port=port or _DEFAULT_PORT[scheme],
         base_path=quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=-._~"),
-        query=parts.query,
+        query=quote(parts.query, safe="/%:@!$&'()*+,;=-._~?"),
         authorization=_basic(parts.username, parts.password),
         kind=Kind(kind) if kind != "auto" else (Kind.STATIC if _STATIC_HOSTS.search(host) else Kind.REPLICA),
         kind_is_certain=kind != "auto" or _STATIC_HOSTS.search(host) is not None,

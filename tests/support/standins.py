@@ -45,6 +45,8 @@ def read_settings():
         listen=Listen("127.0.0.1", told.get("port", 0)),
         primary=told.get("primary", "one"),
         backup=("other",),
+        json_logs=told.get("json_logs", False),
+        log_level="info",
     )
 
 

@@ -214,3 +214,15 @@ def test_it_works_in_a_child(lines):
     told = [json.loads(line) for line in lines()]
     assert [one["log.logger"] for one in told] == ["child", "parent"]
     assert told[0]["process.pid"] == child
+
+
+def test_masking_takes_time_in_proportion_to_the_text():
+    """A stranger chooses what is masked: a path of many dots must not stop a worker."""
+    from timeit import timeit
+
+    from failover.settings.secret import mask_text
+
+    def cost(size):
+        return min(timeit(lambda: mask_text("/://" + "a." * size), number=3) for _ in range(5))
+
+    assert cost(16_000) < 10 * cost(4_000)

@@ -215,3 +215,18 @@ def test_a_file_may_be_in_a_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert places.parse_file("~/x.yaml") == tmp_path / "x.yaml"
     assert str(places.parse_file("~nobody-we-know/x.yaml")) == "~nobody-we-know/x.yaml"
+
+
+def test_numbers_of_any_length_are_told_in_a_sentence():
+    from failover.settings.amounts import parse_size
+
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size("9" * 40)
+
+
+def test_a_path_to_probe_has_only_letters_that_a_request_can_carry():
+    from failover.settings.places import parse_path
+
+    for path in ("/😀", "/日本", "/é"):
+        with pytest.raises(ValueError, match="has a character that no path may have"):
+            parse_path(path)

@@ -67,3 +67,23 @@ def test_mistakes_are_told_in_a_sentence(url, says):
 def test_known_hosts_of_files_are_static(url, kind):
     assert parse_target(url, "backup").kind is kind
     assert parse_target(url, "backup", "replica").kind is Kind.REPLICA
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:pa/ss@host:0/",
+        "http://user:pass word@host/",
+        'http://user:pa"ss@host:0/',
+        "user:pass@host",
+        "http://user:p@ss@host:99999",
+    ],
+)
+def test_a_password_is_never_told_with_a_mistake(url):
+    with pytest.raises(ValueError, match=r".") as error:
+        parse_target(url, "primary")
+    assert "ss" not in str(error.value).replace("address", "")
+
+
+def test_a_query_is_written_so_that_a_probe_can_ask_for_it():
+    assert parse_target("http://h/?q=日本&a=%20b", "primary").query == "q=%E6%97%A5%E6%9C%AC&a=%20b"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -17,10 +18,25 @@ DEFAULT_LISTEN = "0.0.0.0:8080"  # the model's, without the cost of the model; a
 _LARGEST = 1024 * 1024
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
+
+def _a_number(_ctx: click.Context, _param: click.Parameter, seconds: float) -> float:
+    if math.isnan(seconds):
+        raise click.BadParameter("nan is not a number of seconds.")
+    return seconds
+
+
 PLACE_FLAGS: list[click.Parameter] = [
     click.Option(["--listen"], metavar="ADDRESS", help="Where the proxy listens; as it was given to the proxy."),
     click.Option(["--config"], metavar="FILE", help="The file that the proxy reads."),
-    click.Option(["--timeout"], metavar="SECONDS", type=float, default=3.0, help="Longest wait.", show_default=True),
+    click.Option(
+        ["--timeout"],
+        metavar="SECONDS",
+        type=click.FloatRange(0.001, 3600),
+        callback=_a_number,
+        default=3.0,
+        help="Longest wait.",
+        show_default=True,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ A command is imported when it is called, so that none costs another one time.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ root = Commands("failover", context_settings=_CONTEXT)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what the words ask for, and return the exit code. What a user did wrong is a sentence on stderr."""
+    _keep_standard_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to fail
     try:
@@ -80,6 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
+
+
+def _keep_standard_descriptors() -> None:
+    """Whoever started us with one of them closed must not have a socket take its place, and the log go into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
 
 
 def _main(words: list[str]) -> int:

@@ -22,11 +22,12 @@ def _state(*, listen: str | None, config: str | None, timeout: float, as_json: b
         raise UnreachableError(f"what answers on {place} tells no state: public_state is off, or it is another server")
     try:
         told = json.loads(body) if status == 200 else None
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        text = _text(told) if isinstance(told, dict) else ""
+    except (ValueError, TypeError, OverflowError, OSError):  # somebody else's JSON
+        text = ""
+    if not text:
         raise UnreachableError(f"what answers on {place} gave status {status} and no state for {_PATH}")
-    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else _text(told))
+    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else text)
 
 
 def _text(told: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -117,8 +118,11 @@ class Controller:
         remembered = memory.decode(told.memory) if told is not None else None
         now = monotonic()
         if told is not None and remembered is not None:
+            # Under another ladder the old names of backups may mean others.
+            known = {PRIMARY} if self._launch.ancestor else set(self._targets)
+            remembered = replace(remembered, healths={a: h for a, h in remembered.healths.items() if a in known})
             for state in told.targets:
-                if state.alias in self._targets:
+                if state.alias in known:
                     self._kinds[state.alias] = state.kind
                     self._resolver.learn(self._targets[state.alias], state.addresses)
             self._since_unix = told.since_unix
@@ -191,14 +195,19 @@ class Controller:
 
     def _hello(self, peer: Peer, hello: Hello) -> None:
         if not secrets.compare_digest(hello.token.encode(), self._launch.token.encode()):
+            if self._launch.ancestor and secrets.compare_digest(hello.token, self._launch.ancestor):
+                self._inherit(hello)
             peer.close()
             return
         self._strangers.discard(peer)
         self._workers[peer] = Tally()
-        if hello.routing is not None and not self._predecessors.done():
-            self._predecessors.set_result(hello.routing)
+        self._inherit(hello)
         if self._routing is not None:
             peer.send(Told(self._routing))
+
+    def _inherit(self, hello: Hello) -> None:
+        if hello.routing is not None and not self._predecessors.done():
+            self._predecessors.set_result(hello.routing)
 
     def _failure(self, failure: Failure) -> None:
         self._last_bad[failure.target] = monotonic()

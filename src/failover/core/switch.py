@@ -126,8 +126,9 @@ class Switch:
         probe = signal.source is Source.PROBE
         if probe and watch.in_flight:
             watch.in_flight -= 1
+        before = watch.health.bad_row
         watch.health.take(signal, now)
-        if watch.health.bad_row and not signal.good:
+        if watch.health.bad_row > before and not signal.good:
             suspect = self.verdict is Verdict.SUSPECT
             hurry_after_bad(watch, probe=probe, primary=signal.target == PRIMARY, suspect=suspect, now=now)
 

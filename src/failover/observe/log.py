@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 _STDERR = 2
+_LONGEST_READ = 20_000
 _LONGEST_TEXT = 2000  # a line within PIPE_BUF (4096 bytes) is never torn by a pipe
 
 # Our short names to those of the Elastic Common Schema (ECS). What is not listed goes under `failover.`.
@@ -115,9 +117,12 @@ class _Stderr:
 
     def _write(self, line: str) -> None:
         rest = line.encode("utf-8", errors="backslashreplace") + b"\n"
+        poll = select.poll()
+        poll.register(_STDERR, select.POLLOUT)
         try:
-            while rest:
-                rest = rest[os.write(_STDERR, rest) :]
+            # A pipe that says it can be written to takes PIPE_BUF bytes without waiting (pipe(7)).
+            while rest and poll.poll(0):
+                rest = rest[os.write(_STDERR, rest[: select.PIPE_BUF]) :]
         except OSError:
             return  # nobody reads, or nobody keeps up: traffic goes on without the line
 
@@ -143,7 +148,7 @@ class _Masking:
             return {str(key): self._mask(one) for key, one in value.items()}
         if isinstance(value, list | tuple):
             return [self._mask(one) for one in value]
-        text = str(value)
+        text = str(value)[:_LONGEST_READ]  # masking takes time, and some of what is logged is a stranger's
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return mask_text(text)

@@ -69,6 +69,7 @@ _BYTES = {"B": 1} | {
     for middle, base in (("", 1000), ("i", 1024))
     for power, letter in enumerate("KMGT")
 }
+_LONGEST = 24
 _SIZE = rf"({_NUMBER})\s*([KkMmGgTt]?[Ii]?[Bb])?"
 _BYTES_FOLDED = {unit.lower(): factor for unit, factor in _BYTES.items()}
 
@@ -76,7 +77,7 @@ _BYTES_FOLDED = {unit.lower(): factor for unit, factor in _BYTES.items()}
 def parse_size(text: str) -> int:
     """Bytes from `10MB` (10,000,000), `10MiB` (10,485,760), `512KB` or a bare number of bytes."""
     word = text.strip().replace("_", "")
-    found = re.fullmatch(_SIZE, word, re.ASCII)
+    found = re.fullmatch(_SIZE, word, re.ASCII) if len(word) <= _LONGEST else None
     factor = _BYTES_FOLDED.get((found[2] or "B").lower()) if found else None
     count = Decimal(found[1]) * factor if found and factor else Decimal("0.5")
     if count % 1:

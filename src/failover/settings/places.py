@@ -136,7 +136,7 @@ STATUSES = Form(
 def parse_path(text: str) -> str:
     """A path on a target, with a query or without: `/healthz`."""
     word = text.strip()
-    if re.search(r"[\x00-\x20\x7f-\uffff#]", word):
+    if re.search(r"[^\x21-\x7e]|#", word):
         raise ValueError(f"{quoted(word)} has a character that no path may have; write it as /healthz")
     if not word.startswith("/"):
         hint = "; give the path alone" if "://" in word else f"; did you mean /{word}?"
@@ -180,6 +180,8 @@ def parse_ca(text: str) -> Path:
 
     path = parse_file(text)
     try:
+        if not path.is_file() and path.exists():
+            raise ValueError(f"{quoted(str(path))} is not a file")
         pem = path.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise ValueError(f"{quoted(str(path))} cannot be read: {error.strerror or error}") from None

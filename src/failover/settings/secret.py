@@ -10,7 +10,7 @@ import re
 MASK = "***"
 _KEPT_TAIL = 4
 
-_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)([^\s\"'<>]+)")
+_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]+)")
 _USERINFO = re.compile(r"^[^/?#]*@")
 _QUERY_VALUE = re.compile(r"=[^&#]*")
 _PATH_WITH_QUERY = re.compile(r"^(/[^\s?]*)\?(\S*)$")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 1024 * 1024
 _NULL = "tag:yaml.org,2002:null"
+_MOST_MERGES = 100
 _MERGE = "tag:yaml.org,2002:merge"
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 _KINDS = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
@@ -99,6 +100,9 @@ class _Reader:
 
     def _merged(self, mapping: yaml.MappingNode, visited: set[int]) -> Iterator[tuple[yaml.Node, yaml.Node]]:
         """Pairs that `<<` brings in, nearer ones first. An anchor may hold itself: nothing is visited twice."""
+        if len(visited) > _MOST_MERGES:
+            self._wrong(_place(mapping), f"more than {_MOST_MERGES} mappings are merged with <<")
+            return
         for key_node, value in mapping.value:
             if key_node.tag != _MERGE:
                 continue

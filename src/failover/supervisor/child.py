@@ -53,7 +53,7 @@ def fork(run: Run, launch: Launch, leave_behind: Callable[[], None]) -> int:
 
     Raises OSError when the machine has no room for another process.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()  # what is still in a buffer now would be written twice
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
@@ -82,7 +82,7 @@ def _live(run: Run, launch: Launch, leave_behind: Callable[[], None], mask: set[
     except BaseException:  # noqa: BLE001 - nothing may climb out of a child into the supervisor's code
         _log.exception("a child ended by a mistake in the program", action="failover.child_failed", slot=launch.slot)
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             try:
                 stream.flush()
             except OSError:

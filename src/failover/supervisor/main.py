@@ -265,13 +265,16 @@ class Supervisor:
             self._refuse(error)
             return
         old = self._current.settings
-        same_targets = (settings.primary, settings.backup) == (old.primary, old.backup)
-        # Other targets, other token: what the old workers know is no news about the new ones.
+        same_primary = settings.primary == old.primary
+        # Other targets, other token: what the old workers meet is no news about the new ones. But the verdict on the
+        # primary is as good as before.
+        same_targets = same_primary and settings.backup == old.backup
         token = self._current.token if same_targets else secrets.token_hex(16)
-        self._next = Generation(settings, public, token)
+        ancestor = self._current.token if same_primary and not same_targets else ""
+        self._next = Generation(settings, public, token, ancestor)
         self._next_by = self._now + _READY_WITHIN
         self._dismiss([seat for seat in self._nursery.seats if seat.is_controller], _CONTROLLER_LEAVES_WITHIN)
-        self._seat_controller(self._next, reborn=same_targets)
+        self._seat_controller(self._next, reborn=same_primary)
         self._seat_workers(self._next)
 
     def _refuse(self, error: Exception) -> None:
@@ -293,6 +296,7 @@ class Supervisor:
 
     def _promote(self, generation: Generation) -> None:
         old, self._current, self._next, self._next_by = self._current, generation, None, NEVER
+        log.configure(generation.settings.json_logs, generation.settings.log_level)
         self._dismiss(self._seats_of(old), old.settings.drain_timeout + _GRACE)
         if old.public is not generation.public:
             self._close(old.public)

@@ -36,6 +36,7 @@ class Generation:
     settings: Settings
     public: tuple[socket.socket, ...]
     token: str = field(repr=False)
+    ancestor: str = field(default="", repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -156,6 +157,7 @@ class Nursery:
             settings=generation.settings,
             channel=self._channel.address,
             token=generation.token,
+            ancestor=generation.ancestor,
             slot=seat.slot,
             listening=(self._channel.socket,) if seat.is_controller else generation.public,
             lifeline=self._lifeline,
