@@ -73,3 +73,24 @@ def state(program):
     with dial(program.port) as client:
         client.send(b"GET /__failover/state HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         return json.loads(client.read_answer()[1])
+
+
+def test_moving_to_another_address_of_the_same_port_is_told_to_need_a_restart(tmp_path):
+    with RawOrigin() as origin, RawOrigin() as place:
+        port = place.port
+        place.close()
+        file = tmp_path / "config.yaml"
+
+        def write(host):
+            settings = {"primary": origin.url, "backup": "http://127.0.0.1:1", "listen": f"{host}:{port}"}
+            file.write_text(json.dumps(settings), encoding="utf-8")
+
+        write("127.0.0.1")
+        with Program("--config", str(file), listen=None) as program:
+            program.ready()
+            write("0.0.0.0")
+            program.signal(signal.SIGHUP)
+            program.wait_for("reload refused, nothing has changed: .* share a port: restart to move there")
+            with dial(port) as client:
+                client.send(GET)
+                assert client.read_answer()[1] == b"ok"

@@ -288,6 +288,10 @@ class Supervisor:
     def _public_for(self, settings: Settings) -> tuple[socket.socket, ...]:
         if self._activated or settings.listen == self._current.settings.listen:
             return self._current.public
+        if settings.listen.port == self._current.settings.listen.port != 0:
+            raise StartError(
+                f"{settings.listen} and {self._current.settings.listen} share a port: restart to move there"
+            )
         public = open_public(settings.listen)
         self._nursery.held.update(public)
         for one in public:
