@@ -714,7 +714,7 @@ def test_when_nobody_does_better_the_first_real_answer_is_given():
             head, body = client.read_answer()
             assert head.startswith(b"HTTP/1.1 503 Mine\r\n")
             assert body == b"first"
-            assert b"next-hop=primary" in head
+            assert b"next-hop=primary\r\n" in head, "its own answer, rescued from nobody"
 
 
 def test_a_500_is_an_answer_like_any_other(client, script):

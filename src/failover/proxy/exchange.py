@@ -307,7 +307,8 @@ class Exchange:
         return closing
 
     def _head_for_client(self, pool: Pool, head: ResponseHead, *, closing: bool) -> bytes:
-        rescued = answers.rescued_from(self._choice.rescued_from) if self._choice is not None else b""
+        choice = self._choice
+        rescued = answers.rescued_from(choice.rescued_from) if choice is not None and choice.pool is pool else b""
         return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
 
     # -- the body, on its way down
