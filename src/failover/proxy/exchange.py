@@ -182,15 +182,20 @@ class Exchange:
 
     def _went_on(self, pool: Pool, fault: Fault, progress: Progress) -> bool:
         """Ask the core whether to try again, and do it."""
-        if self._choice is None:
-            self._choice = Choice(self.worker, self._plan, self.head, self.started)
-        step = self._choice.after(progress, fault, body_at_hand=not self.head.length or self._upload.at_hand)
+        choice = self._choose()
+        step = choice.after(progress, fault, body_at_hand=not self.head.length or self._upload.at_hand)
         if step is Step.SAME_FRESH:
             pool.connect(self)
         elif step is Step.NEXT:
             self.worker.stats.rescued_tries += 1
-            self._try(self._choice.pool)
+            self._try(choice.pool)
         return step is not Step.END
+
+    def _choose(self) -> Choice:
+        """The choice of this exchange, made at its first failure."""
+        if self._choice is None:
+            self._choice = Choice(self.worker, self._plan, self.head, self.started)
+        return self._choice
 
     def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
         """Whether a failed try says something about the target, and not about the client or us.
@@ -283,18 +288,17 @@ class Exchange:
     def _gateway_error(self, pool: Pool, head: ResponseHead, body: bytes | None) -> Pool | None:
         fault = Fault(ErrorType.HTTP_5XX, f"answered {head.status}")
         pool.failed(fault.error, fault.detail)
-        if self._choice is None:
-            self._choice = Choice(self.worker, self._plan, self.head, self.started)
-        if body is not None and self._choice.answer is None:
-            self._choice.answer = (head, body, pool)
+        choice = self._choose()
+        if body is not None and choice.answer is None:
+            choice.answer = (head, body, pool)
         upstream, self.upstream = self.upstream, None
         if self._went_on(pool, fault, Progress.GATEWAY_ERROR):
             if upstream is not None:
                 upstream.abandon()
             return None
         self.upstream = upstream
-        if body is not None and self._choice.answer is not None and self._choice.answer[2] is not pool:
-            head, body, self.pool = self._choice.answer
+        if body is not None and choice.answer is not None and choice.answer[2] is not pool:
+            head, body, self.pool = choice.answer
             self._pass_on(self.pool, head, body)
             return None
         return pool
