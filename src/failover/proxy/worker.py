@@ -97,6 +97,7 @@ class Worker:
         self._connecting: asyncio.Task[None] | None = None
         self._ticks = 0
         self._rescues = 0
+        self._suspecting = False  # we have told of a failure, and the controller's word on it is on its way
         self.stopped = loop.create_future()
 
     # -- life
@@ -190,6 +191,7 @@ class Worker:
     def _told(self, _peer: Peer, message: Told) -> None:
         """Route by this from now on."""
         self.routing = routing = message.routing
+        self._suspecting = False
         for state in routing.targets:
             pool = self.pools.get(state.alias)
             if pool is not None:
@@ -203,6 +205,7 @@ class Worker:
         return tuple(self.pools[alias] for alias in aliases if alias in self.pools)
 
     def tell_failure(self, alias: str, error: ErrorType, detail: str, good_before: int) -> None:
+        self._suspecting = True
         if self._peer is not None:
             self._peer.send(Failure(alias, error, detail, good_before))
 
@@ -212,7 +215,7 @@ class Worker:
         """A place in the budget of rescues: while the primary is trusted, at most a fifth of the requests under way, so
         that a storm of failures does not become a storm on the backup. From a suspicion on there is no limit.
         """
-        if self.routing.verdict is Verdict.PRIMARY:
+        if self.routing.verdict is Verdict.PRIMARY and not self._suspecting:
             under_way = sum(len(pool.open) - len(pool.idle) for pool in self.pools.values())
             if self._rescues >= max(_LEAST_RESCUES, under_way // _RESCUED_PART):
                 return False

@@ -24,6 +24,7 @@ def world(verdict=Verdict.PRIMARY, busy=0):
         routing=SimpleNamespace(verdict=verdict),
         pools={"primary": SimpleNamespace(open=range(busy), idle=())},
         _rescues=0,
+        _suspecting=False,
     )
     worker.begin_rescue = lambda: Worker.begin_rescue(worker)
     worker.end_rescue = lambda: Worker.end_rescue(worker)
