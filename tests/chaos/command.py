@@ -37,7 +37,9 @@ def main() -> int:
     flags.add_argument("--seconds", type=float, default=USUAL.seconds, help="length of the load in each cell")
     flags.add_argument("--rate", type=float, default=USUAL.rate, help="requests a second")
     flags.add_argument("--visitors", type=int, default=USUAL.visitors, help="most requests at a time")
-    flags.add_argument("--rounds", type=int, default=1, help="how often each cell is measured; the worst counts")
+    flags.add_argument(
+        "--rounds", type=int, default=1, help="how often each cell is measured: the worst counts, the median time"
+    )
     flags.add_argument("--only", type=_names(BY_NAME), default=list(BY_NAME), help=f"rows of {','.join(BY_NAME)}")
     flags.add_argument("--proxies", type=_names(KINDS), default=list(KINDS), help=f"columns of {','.join(KINDS)}")
     flags.add_argument("--json", type=Path, help="file to write all figures to")

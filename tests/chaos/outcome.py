@@ -19,8 +19,8 @@ class Outcome:
     `doubled`: ids performed more than once, all origins together. `in_hands`: failed ones that were under way when the
     fault came. `again`: pages that were asked for once more, as browsers do.
 
-    How well it was measured: `late_ms` is the load's own worst lateness, `slowest_late_ms` its part in the slowest
-    answer, `calm_ms` the slowest answer before the fault.
+    `slowest_ms` is of all that was answered since the fault came. How well it was measured: `late_ms` is the load's own
+    worst lateness, `slowest_late_ms` its part in the slowest answer, `calm_ms` the slowest answer before the fault.
     """
 
     sent: int
@@ -36,23 +36,25 @@ class Outcome:
     by: dict[str, int]
     kinds: dict[str, int]
 
-    def misses(self, row: Row, *, slowest: bool = True) -> list[str]:
-        """Which of the row's wishes are not met, in words."""
+    def count_misses(self, row: Row) -> list[str]:
+        """Which counts are more than the row wants, in words."""
         wanted = row.wanted
         failed = self.failed - (self.in_hands if wanted.in_hands else 0)
-        wrong = [
-            f"{count} {what} and not {most}"
-            for what, count, most in (
-                ("failed", failed, wanted.failed),
-                ("lost", self.lost, wanted.lost),
-                ("doubled", self.doubled, wanted.doubled),
-            )
-            if count > most
-        ]
-        if slowest and wanted.slowest_ms is not None and self.slowest_ms > wanted.slowest_ms:
-            ours = f" ({self.slowest_late_ms:.0f} ms of it the load's own)" if self.slowest_late_ms >= 1 else ""
-            wrong.append(f"slowest {self.slowest_ms:.0f} ms{ours} and not {wanted.slowest_ms:.0f} ms")
-        return wrong
+        figures = (
+            ("failed", failed, wanted.failed),
+            ("lost", self.lost, wanted.lost),
+            ("doubled", self.doubled, wanted.doubled),
+            ("asked again by the browser", self.again, 0),
+        )
+        return [f"{count} {what} and not {most}" for what, count, most in figures if count > most]
+
+    def time_misses(self, row: Row) -> list[str]:
+        """Whether the slowest answer took longer than the row wants, in words."""
+        most = row.wanted.slowest_ms
+        if most is None or self.slowest_ms <= most:
+            return []
+        ours = f" ({self.slowest_late_ms:.0f} ms of it the load's own)" if self.slowest_late_ms >= 1 else ""
+        return [f"slowest {self.slowest_ms:.0f} ms{ours} and not {most:.0f} ms"]
 
 
 def outcome(
@@ -60,7 +62,7 @@ def outcome(
 ) -> Outcome:
     """`fault_from` and `fault_until` enclose the moment when the fault came: a `kill` takes a while."""
     done = sum(performed, Counter())
-    slowest = max(records, key=lambda one: one.took)
+    slowest = max((one for one in records if one.done >= fault_from), key=lambda one: one.took)
     failures = [record for record in records if record.failed]
     return Outcome(
         sent=len(records),

@@ -16,7 +16,7 @@ MISSED = "✗"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The rounds of one proxy on one row; the worst of each figure is what counts."""
+    """The rounds of one proxy on one row. Of counts the worst one counts; of times the median, as noise only adds."""
 
     row: Row
     rounds: tuple[Outcome, ...]
@@ -25,14 +25,21 @@ class Cell:
         return max(getattr(one, figure) for one in self.rounds)
 
     @property
+    def slowest(self) -> Outcome:
+        """The round whose slowest answer is the median one."""
+        return sorted(self.rounds, key=lambda one: one.slowest_ms)[(len(self.rounds) - 1) // 2]
+
+    @property
     def misses(self) -> list[str]:
-        return [miss for one in self.rounds for miss in one.misses(self.row)]
+        """Which of the row's wishes are not met, in words."""
+        counts = {miss for one in self.rounds for miss in one.count_misses(self.row)}
+        return [*sorted(counts), *self.slowest.time_misses(self.row)]
 
     def __str__(self) -> str:
         failed, lost, doubled = (int(self.worst(figure)) for figure in ("failed", "lost", "doubled"))
         if self.row.writes:
             return f"{failed} / {lost} / {doubled}"
-        return f"{failed} / {self.worst('slowest_ms'):.0f} ms"
+        return f"{failed} / {self.slowest.slowest_ms:.0f} ms"
 
 
 def wanted(row: Row) -> str:

@@ -88,7 +88,7 @@ def test_counts() -> None:
     performed = [Counter({"1": 1, "3": 1, "5": 2}), Counter({"3": 1})]
     seen = outcome(records, performed, fault_from=5.0, fault_until=5.1)
     assert (seen.sent, seen.failed, seen.lost, seen.doubled, seen.in_hands) == (6, 3, 1, 2, 1)
-    assert seen.misses(BY_NAME["kill-post"]) == ["2 failed and not 0", "1 lost and not 0", "2 doubled and not 0"]
+    assert seen.count_misses(BY_NAME["kill-post"]) == ["2 failed and not 0", "1 lost and not 0", "2 doubled and not 0"]
 
 
 def test_a_miss_is_marked() -> None:

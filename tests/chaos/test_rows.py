@@ -51,8 +51,7 @@ def test_what_visitors_notice(row: Row, tmp_path: Path) -> None:
                 load.wait_for_answers(A_SECOND, by="primary")
         performed = [origin.performed() for origin in (primary, backup)]
         seen = outcome(load.records, performed, fault_from=fault_from, fault_until=fault_until)
-        assert not seen.misses(row, slowest=False), seen
-        assert not seen.again, "the visitors' browsers had to repair it"
+        assert not seen.count_misses(row), seen
         if not row.writes:  # who had to wait for the time-out waited for nobody's good
             assert seen.slowest_ms < 1000 * FIRST_BYTE_TIMEOUT / 3, seen
         there, back = (program.log.count(f"switched {way}") for way in ("to the backup", "back to the primary"))
