@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST_BYTE_TIMEOUT = 15.0
+FLAGS = (
+    "--first-byte-timeout",
+    f"{FIRST_BYTE_TIMEOUT:g}s",
+    "--ramp-step",
+    "500ms",
+)  # a short way back, in all its steps
 A_SECOND = 150  # answers
 
 
@@ -31,9 +37,7 @@ def test_what_visitors_notice(row: Row, tmp_path: Path) -> None:
     with (
         FaultyOrigin("primary", tmp_path) as primary,
         FaultyOrigin("backup", tmp_path) as backup,
-        Program(
-            *("--primary", primary.url, "--backup", backup.url, "--first-byte-timeout", f"{FIRST_BYTE_TIMEOUT:g}s")
-        ) as program,
+        Program("--primary", primary.url, "--backup", backup.url, *FLAGS) as program,
     ):
         program.ready()
         with Load(program.port, methods=[row.method], most=4000) as load:
