@@ -1,13 +1,14 @@
 """The visitors as the lab holds them: what became of each request, as it becomes known.
 
-with Load(port, methods=("GET",)) as load:  # 150 requests a second, come what may
-    load.wait_for(answered=150)
+with Load(port, methods=["GET"]) as load:  # 150 requests a second, come what may
+    load.wait_for_answers(150, by="primary")
     ...
 records = load.records  # whole when the block is left
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ class Load(Process):
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self.tell("finish")
+                with contextlib.suppress(BrokenPipeError):  # it has ended by a mistake, which its log tells
+                    self.tell("finish")
                 assert self.wait(2 * PATIENCE) == 0, self.log
         finally:
             self.end()
@@ -98,14 +100,12 @@ class Load(Process):
     def began(self) -> float:
         return float(self.wait_for(r"^began (\S+)")[1])
 
-    @property
-    def answered(self) -> int:
-        return self.by.total()
-
     def wait_for_answers(self, count: int, by: str | None = None) -> None:
         """Wait until that many more good answers have come, at all or from that origin."""
         wanted = self._good(by) + count
-        self.wait_until(lambda: self._good(by) >= wanted, f"{count} more answers by {by or 'anybody'}: {self.story()}")
+        self.wait_until(
+            lambda: self._good(by) >= wanted, lambda: f"{count} more answers by {by or 'anybody'}: {self.story()}"
+        )
 
     def _good(self, by: str | None) -> int:
         return self.by.total() if by is None else self.by[by]

@@ -27,7 +27,7 @@ def test_a_fault_is_seen_as_it_is(mode: str, tmp_path: Path) -> None:
         with Load(origin.port, methods=["POST"]) as load:
             load.wait_for_answers(20)
             origin.be(mode)
-            load.wait_until(lambda: sum(one.failed for one in load.records) >= 20, f"failures: {load.story()}")
+            load.wait_until(lambda: sum(one.failed for one in load.records) >= 20, load.story)
             origin.be("well")
             load.wait_for_answers(20)
         performed = origin.performed()
@@ -42,7 +42,7 @@ def test_what_was_performed_survives_a_kill(tmp_path: Path) -> None:
     with FaultyOrigin("primary", tmp_path) as origin, Load(origin.port, methods=["POST"]) as load:
         load.wait_for_answers(20)
         origin.kill()
-        load.wait_until(lambda: any(one.failed for one in load.records), "a failure")
+        load.wait_until(lambda: any(one.failed for one in load.records), load.story)
         good = {one.id for one in load.records if not one.failed}
         assert good <= origin.performed().keys()
         origin.start()

@@ -132,11 +132,11 @@ class Process:
                     why = "it ended" if self._silent else f"{patience:g} s passed"
                     raise AssertionError(f"{why} without a line with {pattern!r}; its log:\n{self.log}")
 
-    def wait_until(self, reached: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    def wait_until(self, reached: Callable[[], object], what: Callable[[], str], patience: float = PATIENCE) -> None:
         """Wait until that holds; asked again with each line. `what` is told where it never does."""
         with self._said:
             held = self._said.wait_for(lambda: reached() or self._silent, patience) and reached()
-            assert held, f"{'it ended' if self._silent else f'{patience:g} s passed'} without {what}"
+            assert held, f"{'it ended' if self._silent else f'{patience:g} s passed'} without {what()}"
 
     async def seen(self, pattern: str, *, after: int = 0, patience: float = PATIENCE) -> re.Match[str]:
         """`wait_for` in a coroutine."""
