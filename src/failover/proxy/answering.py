@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.proxy import answers
@@ -14,8 +13,7 @@ from failover.proxy.tunnel import join
 if TYPE_CHECKING:
     from failover.faults import Fault
     from failover.proxy.choice import Choice
-    from failover.proxy.downstream import Downstream
-    from failover.proxy.fields import RequestHead, ResponseHead
+    from failover.proxy.fields import ResponseHead
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
@@ -28,10 +26,6 @@ class Answering(Relay):
     status = 0
     _answered = False
     _choice: Choice | None = None
-
-    def __init__(self, downstream: Downstream, head: RequestHead) -> None:
-        super().__init__(downstream, head)
-        self.started = monotonic()
 
     @property
     def answering(self) -> bool:
