@@ -25,6 +25,7 @@ from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.observe import log
+from failover.proxy.cors import Cors
 from failover.proxy.hold import Hold
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
     from failover.core.model import ErrorType, Routing
     from failover.launch import Launch
+    from failover.proxy.answering import Answering
     from failover.proxy.client import Client
     from failover.proxy.downstream import Downstream
-    from failover.proxy.exchange import Exchange
     from failover.proxy.fields import RequestHead
     from failover.proxy.tunnel import Tunnel
 
@@ -100,13 +101,14 @@ class Worker:
         self._chosen_safe: tuple[Pool, ...] = ()
         self._chosen_writes: tuple[Pool, ...] = ()
         self.hold = Hold(self, settings.workers)
+        self.cors = Cors()
         self._leaving: list[tuple[float, Callable[[], None]]] = []
         self._racing = False
         self.downstreams: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.overflow: set[Downstream] = set()
         self._max_connections = _share(settings.max_connections, settings.workers)
-        self.access_log: Callable[[Exchange], None] | None = _access_log if settings.access_log else None
+        self.access_log: Callable[[Answering], None] | None = _access_log if settings.access_log else None
         self._log = log.get("worker")
         self._listener = Listener(self)
         self._peer: Peer | None = None
@@ -214,7 +216,9 @@ class Worker:
 
     def _told(self, _peer: Peer, message: Told) -> None:
         """Route by this from now on."""
-        before = getattr(self, "routing", message.routing).verdict
+        before = self.routing.verdict if hasattr(self, "routing") else None
+        unusable = {state.alias for state in message.routing.targets if not state.usable}
+        lost = [pool for pool in self.pools.values() if pool.usable and pool.alias in unusable]
         self.routing = routing = message.routing
         self._suspecting_until = 0.0
         for state in routing.targets:
@@ -226,6 +230,8 @@ class Worker:
         self.writes = self._pools(ladder(routing, safe=False, chosen=False))
         self._chosen_safe = self._pools(ladder(routing, safe=True, chosen=True))
         self._chosen_writes = self._pools(ladder(routing, safe=False, chosen=True))
+        for pool in lost:
+            self._ask_others(pool, waiting_for=0.0)
         if routing.verdict is not before:
             self._verdict_changed(before, routing.verdict)
         if self._serving is None and not self.draining:
@@ -234,13 +240,13 @@ class Worker:
     def _pools(self, aliases: tuple[str, ...]) -> tuple[Pool, ...]:
         return tuple(self.pools[alias] for alias in aliases if alias in self.pools)
 
-    def _verdict_changed(self, before: Verdict, verdict: Verdict) -> None:
+    def _verdict_changed(self, before: Verdict | None, verdict: Verdict) -> None:
         """What a new verdict means for what is under way."""
         if verdict in (Verdict.SUSPECT, Verdict.RAMP) and not self._racing:
             self._racing = True
             self._race()
         elif verdict is Verdict.BACKUP:
-            self._ask_others(waiting_for=0.0)
+            self._ask_others(self.primary, waiting_for=0.0)
             self._leave(self.primary)
         elif before is Verdict.RAMP:
             self._leave(*(pool for pool in self.pools.values() if pool is not self.primary))
@@ -250,11 +256,12 @@ class Worker:
         self._racing = self.routing.verdict in (Verdict.SUSPECT, Verdict.RAMP)
         if self._racing:
             self.loop.call_later(_RACE_TICK_S, self._race)
-            self._ask_others(waiting_for=self.primary.head_start)
+            self._ask_others(self.primary, waiting_for=self.primary.head_start)
 
-    def _ask_others(self, *, waiting_for: float) -> None:
+    def _ask_others(self, pool: Pool, *, waiting_for: float) -> None:
+        """Who has waited here for so many seconds asks the next target as well."""
         latest = monotonic() - waiting_for
-        for exchange in list(self.primary.waiting()):
+        for exchange in list(pool.waiting()):
             if exchange.started <= latest:
                 exchange.race()
 
@@ -346,7 +353,7 @@ def _share(max_connections: int, workers: int) -> int:
     return -(-max_connections // workers)
 
 
-def _access_log(exchange: Exchange) -> None:
+def _access_log(exchange: Answering) -> None:
     """One line an exchange; the query, which may hold secrets, stays out."""
     head = exchange.head
     log.access(
