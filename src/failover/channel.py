@@ -48,6 +48,13 @@ class Doubted(msgspec.Struct, frozen=True, tag=True):
     last_good: float
 
 
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """A target that this worker has told bad things of has given a good answer since, at this monotonic time."""
+
+    target: str
+    at: float
+
+
 class Counters(msgspec.Struct, frozen=True, tag=True):
     """What a worker counted since it started, sent each second. `good` is by target alias."""
 
@@ -62,7 +69,7 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     routing: Routing
 
 
-ToController = Hello | Failure | Doubted | Counters
+ToController = Hello | Failure | Doubted | Answered | Counters
 _encode = msgspec.msgpack.Encoder().encode
 _decoders = {
     "controller": msgspec.msgpack.Decoder(ToController),

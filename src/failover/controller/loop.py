@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from failover.channel import Counters, Doubted, Failure, Hello, Peer, Told
+from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Told
 from failover.controller import lines, memory
 from failover.controller.prober import Prober, Result
 from failover.controller.resolver import News, Resolver
@@ -55,16 +55,16 @@ class Tally:
 
     def __init__(self) -> None:
         self._good: dict[str, int] = {}
-        self._counted_at = float("inf")
+        self.counted_at = float("inf")
 
     def count(self, good: dict[str, int], last_bad: dict[str, float], now: float) -> list[str]:
-        """Take over new counters; the targets that answered well since their last bad signal."""
+        """Take over new counters; the targets that answered well since their last bad signal, if there was one."""
         proven = [
             alias
             for alias, total in good.items()
-            if total > self._good.get(alias, total) and last_bad.get(alias, now) < self._counted_at
+            if total > self._good.get(alias, total) and last_bad.get(alias, now) < self.counted_at
         ]
-        self._good, self._counted_at = good, now
+        self._good, self.counted_at = good, now
         return proven
 
 
@@ -95,6 +95,7 @@ class Controller:
         self._last_bad: dict[str, float] = {}
         self._since_unix = time.time()  # noqa: TID251 - the edge at which wall time is stamped
         self._predecessors = loop.create_future()
+        self._asked_early = False
         # at work
         self._switch: Switch | None = None
         self._routing: Routing | None = None
@@ -134,6 +135,8 @@ class Controller:
                     self._kinds[state.alias] = state.kind
                     self._resolver.learn(self._targets[state.alias], state.addresses)
             self._since_unix = told.since_unix
+            if remembered.verdict is not Verdict.PRIMARY:
+                self._last_bad = dict.fromkeys(known, now)
             self._switch = Switch.restore(self._rules, self._backups, remembered, now)
             lines.learned_from_workers(self._switch.verdict, now - remembered.taken)
         else:
@@ -144,7 +147,7 @@ class Controller:
         with contextlib.suppress(OSError):
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
-        self._handle(Tick())
+        self._handle(GoBack() if self._asked_early else Tick())
 
     async def _predecessors_routing(self) -> Routing | None:
         try:
@@ -198,12 +201,17 @@ class Controller:
             peer.close()
         elif isinstance(message, Failure):
             self._failure(message)
+        elif isinstance(message, Answered):
+            if message.at > self._last_bad.get(message.target, 0.0):
+                self._handle(Signal(Source.LIVE, message.target, good=True, last_good=message.at))
         elif isinstance(message, Doubted):
             self._last_bad[message.target] = monotonic()
             self._handle(Doubt(message.target, message.last_good))
         elif isinstance(message, Counters):
-            for alias in self._workers[peer].count(message.good, self._last_bad, monotonic()):
-                self._handle(Signal(Source.LIVE, alias, good=True))
+            tally = self._workers[peer]
+            since = tally.counted_at
+            for alias in tally.count(message.good, self._last_bad, monotonic()):
+                self._handle(Signal(Source.LIVE, alias, good=True, last_good=since))
 
     def _hello(self, peer: Peer, hello: Hello) -> None:
         if not secrets.compare_digest(hello.token.encode(), self._launch.token.encode()):
@@ -261,6 +269,7 @@ class Controller:
 
     def _go_back(self) -> None:
         lines.asked_to_go_back()
+        self._asked_early = self._switch is None
         self._handle(GoBack())
 
     def _name_changed(self, news: News) -> None:
@@ -300,7 +309,7 @@ class Controller:
                 self._probes.add(task)
                 task.add_done_callback(partial(self._probe_ended, target))
             case VerdictChanged():
-                if effect.new is Verdict.SUSPECT:
+                if effect.new in (Verdict.SUSPECT, Verdict.BACKUP):
                     self._resolver.refresh(self._targets[PRIMARY])
                 lines.verdict_changed(effect, tuple(alias for alias in self._backups if self._usable(alias)))
             case TargetChanged():

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"failover/{__version__} (health check)"
 
+_LATE = 0.2  # a time-out that comes so late tells of ourselves: the answer may have been here all the while
+
 _TIMED_OUT = {
     "dns": Fault(ErrorType.DNS_TIMEOUT, "no name server answered"),
     "tcp": Fault(ErrorType.CONNECTION_TIMEOUT, "no connection in time"),
@@ -86,12 +88,17 @@ class Prober:
         finally:
             answer.abandon()
         latency = monotonic() - course.began
+        if fault is not None and latency > within + _LATE:
+            fault = Fault(ErrorType.PROXY_INTERNAL_ERROR, "this machine was too busy to hear of an answer in time")
         if fault is None:
             fault = self._judge(target, answer.status)
         if fault is None:
             signal = Signal(Source.PROBE, target.alias, good=True, latency=latency)
         else:
-            signal = Signal(Source.PROBE, target.alias, good=False, error=fault.error, detail=fault.detail)
+            detail = fault.detail
+            signal = Signal(
+                Source.PROBE, target.alias, good=False, error=fault.error, detail=detail, began=course.began
+            )
         return Result(signal, answer.status if answer.head_at is not None else 0, answer.server, course.took)
 
     async def _ask(self, target: Target, answer: Answer, course: Course) -> None:

@@ -23,8 +23,8 @@ class Source(StrEnum):
 class Signal:
     """One piece of evidence about a target.
 
-    `latency` is how long a good probe took, whole, in seconds. `last_good` belongs to a bad live signal: when the same
-    worker got a good answer from the target last.
+    `latency` is how long a good probe took, whole, in seconds, and `began` when a bad one did. `last_good` belongs to a
+    live signal: when the same worker got a good answer from the target last.
     """
 
     source: Source
@@ -34,6 +34,7 @@ class Signal:
     detail: str = ""
     latency: float | None = None
     last_good: float = -math.inf
+    began: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

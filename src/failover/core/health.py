@@ -6,10 +6,13 @@ never talk a target down, nor up.
 
 A request that waits for too long is a *doubt*: one bad signal as soon as a probe of the same row has failed as well,
 and nothing at all when a probe is answered. A good answer ends a row and its doubts when it came after all of them.
+A row that began in doubt must last for longer than a target has stalled lately without being down: an app that is busy
+for a second answers nobody for a second.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -20,6 +23,14 @@ from failover.core.words import count, failing, lasting
 _REMEMBERED = 20
 _SHORTEST_TIMEOUT = 0.5
 _SHORTEST_IN_DOUBT = 0.25  # requests have waited for half a second already when a doubt begins
+_LONGEST_UNLEARNED = 2.0
+_STALL = 0.3
+_LONGEST_STALL = 2.0
+_STALL_REMEMBERED = 600.0
+
+_TIMEOUTS = frozenset(
+    {ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.CONNECTION_READ_TIMEOUT, ErrorType.HTTP_RESPONSE_INCOMPLETE}
+)
 _SLOWNESS_ALLOWED = 4.0
 
 # Failures that say nothing of the target: the client's, ours, or a plea for patience from one that is alive.
@@ -32,6 +43,18 @@ _NO_EVIDENCE = frozenset(
         ErrorType.PROXY_LOOP_DETECTED,
     }
 )
+
+
+def may_be_network(signal: Signal) -> bool:
+    """Whether our own network could have made this bad signal just as well. A kept connection tells of a cut network by
+    its silence alone.
+    """
+    return signal.error in NETWORK_ERRORS or (signal.source is Source.LIVE and signal.error in _TIMEOUTS)
+
+
+def says_nothing(signal: Signal) -> bool:
+    """Whether this bad signal says nothing of its target."""
+    return signal.error in _NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +73,10 @@ class HealthMemory:
     doubts: int = 0
     first_doubt_age: float | None = None
     last_doubt_age: float | None = None
+    doubtful: bool = False
+    stall: float = 0.0
+    stall_age: float | None = None
+    answered_age: float | None = None
     network_only: bool = True
 
 
@@ -57,12 +84,14 @@ class Health:
     """Feed it signals; read its attributes. Times are the caller's monotonic seconds."""
 
     __slots__ = (
+        "_answered_at",
         "_fail",
         "_latencies",
         "_recover",
         "bad_probes",
         "bad_requests",
         "detail",
+        "doubtful",
         "doubts",
         "down",
         "error",
@@ -72,6 +101,8 @@ class Health:
         "last_bad",
         "last_doubt",
         "network_only",
+        "stall",
+        "stall_at",
     )
 
     def __init__(self, fail: int, recover: int) -> None:
@@ -90,6 +121,12 @@ class Health:
         self.doubts = 0
         self.first_doubt: float | None = None
         self.last_doubt: float | None = None
+        # Whether the row began in doubt; and the longest stall of late that was over before it was an outage, in
+        # seconds from its first doubt.
+        self.doubtful = False
+        self.stall = 0.0
+        self.stall_at: float | None = None
+        self._answered_at: float | None = None
         # The latest bad signal's; they outlive the row.
         self.last_bad: float | None = None
         self.error: ErrorType | None = None
@@ -103,31 +140,59 @@ class Health:
     def take(self, signal: Signal, now: float) -> None:
         """Count one signal about this target."""
         if signal.good:
-            self._take_good(signal)
-        elif signal.error not in _NO_EVIDENCE:
+            self._take_good(signal, now)
+        elif signal.error not in _NO_EVIDENCE and not self._answered_meanwhile(signal):
             self._take_bad(signal, now)
+        elif signal.source is Source.PROBE:
+            self.doubts = 0  # nobody can say more about them
+
+    def _answered_meanwhile(self, signal: Signal) -> bool:
+        """Whether the target answered somebody else while this probe waited for it in vain."""
+        waited = signal.error in NETWORK_ERRORS or signal.error in _TIMEOUTS
+        return waited and self._answered_at is not None and self._answered_at > signal.began
+
+    def _answered(self, at: float) -> None:
+        if at > -math.inf:
+            self._answered_at = max(at, self._answered_at or at)
 
     def doubt(self, last_good: float, now: float) -> None:
         """Count one request that met what may mean nothing."""
-        self._end_row_before(last_good)
+        self._end_row_before(last_good, now)
         self.last_doubt = now
         if self.bad_probes:
             self.bad_requests += 1
             self.last_bad = now
-            self._add_up()
+            self._add_up(now)
             return
         if not self.doubts:
             self.first_doubt = now
         self.doubts += 1
 
-    def _end_row_before(self, last_good: float) -> None:
+    def _end_row_before(self, last_good: float, now: float) -> None:
         """A worker had a good answer then: a row that was over by then is over."""
+        self._answered(last_good)
         latest = max((at for at in (self.last_bad, self.last_doubt) if at is not None), default=last_good)
         if last_good > latest:
-            self.bad_probes = self.bad_requests = self.doubts = 0
+            self._end_row(now)
 
-    def _take_good(self, signal: Signal) -> None:
+    def _end_row(self, now: float) -> None:
+        if self.doubtful and self.first_doubt is not None and self.bad_row:
+            self._stalled(now - self.first_doubt, now)
         self.bad_probes = self.bad_requests = self.doubts = 0
+        self.doubtful = False
+
+    def _stalled(self, lasting_s: float, now: float) -> None:
+        """It was silent for so long and is back."""
+        if lasting_s <= _LONGEST_STALL:
+            self.stall = max(self._stall_of_late(now), lasting_s)
+            self.stall_at = now
+
+    def _stall_of_late(self, now: float) -> float:
+        return self.stall if self.stall_at is not None and now - self.stall_at < _STALL_REMEMBERED else 0.0
+
+    def _take_good(self, signal: Signal, now: float) -> None:
+        self._answered(now if signal.source is Source.PROBE else signal.last_good)
+        self._end_row(now)
         if signal.source is Source.LIVE:
             return
         if signal.latency is not None:
@@ -137,11 +202,12 @@ class Health:
             self.down = False
 
     def _take_bad(self, signal: Signal, now: float) -> None:
-        self._end_row_before(signal.last_good)
+        self._end_row_before(signal.last_good, now)
         if not self.bad_row:
-            self.first_bad = self.first_doubt if self.doubts and signal.source is Source.PROBE else now
+            self.doubtful = self.doubts > 0 and signal.source is Source.PROBE
+            self.first_bad = self.first_doubt if self.doubtful else now
             self.network_only = True
-        self.network_only = self.network_only and signal.error in NETWORK_ERRORS
+        self.network_only = self.network_only and may_be_network(signal)
         if signal.source is Source.PROBE:
             self.bad_probes += 1
             self.bad_requests += self.doubts
@@ -151,22 +217,33 @@ class Health:
         self.good_probes = 0
         self.last_bad = now
         self.error, self.detail = signal.error, signal.detail
-        self._add_up()
+        self._add_up(now)
 
-    def _add_up(self) -> None:
-        if self.bad_probes and self.bad_row >= self._fail:
+    def _add_up(self, now: float) -> None:
+        if self.bad_probes and self.bad_row >= self._fail and not self._may_be_a_stall(now):
             self.down = True
+
+    def _may_be_a_stall(self, now: float) -> bool:
+        """Whether a silence of this length is nothing new: then it is a suspicion, and no more yet."""
+        if not self.doubtful or self.first_doubt is None:
+            return False
+        return now - self.first_doubt < min(max(_STALL, 1.25 * self._stall_of_late(now)), _LONGEST_STALL)
 
     def quick_timeout(self, longest: float) -> float:
         """How long a probe may take while the target is suspected or doubted, in seconds.
 
         Four times the slowest good one of late, at least half a second, or a quarter in doubt, at most `longest`; while
-        nothing has been learned, `longest`.
+        nothing has been learned, at most 2 s.
         """
         if not self._latencies:
-            return longest
+            return min(longest, _LONGEST_UNLEARNED)
         shortest = _SHORTEST_IN_DOUBT if self.doubts else _SHORTEST_TIMEOUT
-        return min(max(_SLOWNESS_ALLOWED * max(self._latencies), shortest), longest)
+        return min(max(_SLOWNESS_ALLOWED * self.slowest, shortest), longest)
+
+    @property
+    def slowest(self) -> float:
+        """How long the slowest good probe of late took, in seconds."""
+        return max(self._latencies, default=0.0)
 
     def story(self, target: str, now: float) -> str:
         """`primary refused connections (3 bad signals in a row: 2 probes and 1 request, the first 0.4 s ago)`."""
@@ -194,6 +271,10 @@ class Health:
             first_doubt_age=None if self.first_doubt is None else now - self.first_doubt,
             last_doubt_age=None if self.last_doubt is None else now - self.last_doubt,
             network_only=self.network_only,
+            doubtful=self.doubtful,
+            stall=self.stall,
+            stall_age=None if self.stall_at is None else now - self.stall_at,
+            answered_age=None if self._answered_at is None else now - self._answered_at,
         )
 
     def restore(self, memory: HealthMemory, taken: float) -> None:
@@ -210,3 +291,7 @@ class Health:
         self.first_doubt = None if memory.first_doubt_age is None else taken - memory.first_doubt_age
         self.last_doubt = None if memory.last_doubt_age is None else taken - memory.last_doubt_age
         self.network_only = memory.network_only
+        self.doubtful = memory.doubtful
+        self.stall = memory.stall
+        self.stall_at = None if memory.stall_age is None else taken - memory.stall_age
+        self._answered_at = None if memory.answered_age is None else taken - memory.answered_age

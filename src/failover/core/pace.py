@@ -16,8 +16,8 @@ _CONFIRM = 0.04  # a user met the failure: a refused primary is confirmed within
 _BACKUP_AT_FIRST = 0.5
 _AT_FIRST = 10.0
 _BACKUPS_IN_INCIDENT = 2.0
-_IN_FLIGHT_SUSPECT = 4
-_DOUBT = 0.05  # several at a time, so that a hung primary is confirmed within a second of the first hung request
+_MOST_IN_FLIGHT = 4
+_DOUBT = 0.05  # a hung primary is confirmed within a second of the first hung request
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,14 @@ class Watch:
         self.due = min(self.due, at)
 
 
-def primary_interval(rules: Rules, verdict: Verdict, since: float, *, doubted: bool) -> float:
+def primary_interval(rules: Rules, verdict: Verdict, since: float, health: Health) -> float:
     """From one probe of the primary to the next, `since` seconds after the verdict was reached."""
     if verdict is Verdict.SUSPECT:
         return min(_SUSPECT, rules.check_interval)
-    if doubted:
-        return min(_DOUBT, rules.check_interval)
-    if verdict is Verdict.RAMP or (verdict is Verdict.BACKUP and since < _AT_FIRST):
+    if health.doubts:
+        return min(_in_doubt(health), rules.check_interval)
+    proving = verdict is Verdict.BACKUP and 0 < health.good_probes < rules.recover_threshold
+    if verdict is Verdict.RAMP or proving or (verdict is Verdict.BACKUP and since < _AT_FIRST):
         return min(_BACKUP_AT_FIRST, rules.check_interval)
     return rules.check_interval
 
@@ -77,16 +78,19 @@ def backup_interval(rules: Rules, verdict: Verdict, health: Health) -> float:
 
 
 def in_flight_limit(verdict: Verdict, *, primary: bool, doubted: bool) -> int:
-    """How many probes of a target may run at once: in a suspicion a hung one must not delay the next."""
-    return _IN_FLIGHT_SUSPECT if primary and (doubted or verdict is Verdict.SUSPECT) else 1
+    """How many probes of a target may run at once: where much hangs on it, a hung one must not delay the next."""
+    return _MOST_IN_FLIGHT if primary and (doubted or verdict is not Verdict.PRIMARY) else 1
 
 
-def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, now: float) -> None:
+def hurry_after_bad(watch: Watch, rules: Rules, *, probe: bool, primary: bool, suspect: bool, now: float) -> None:
     """Bring the next probe forward after a bad signal, where it decides something."""
+    health = watch.health
     if primary:
-        if suspect and probe and watch.health.bad_requests:
+        if not suspect or health.bad_row >= rules.fail_threshold > 1:
+            return  # all that is missing is time, or somebody else who is heard
+        if probe and health.bad_requests:
             watch.hurry(now + _CONFIRM)
-        elif suspect and not probe and not watch.health.bad_probes:
+        elif not probe and not health.bad_probes:
             watch.hurry(max(now, watch.started + _CONFIRM))  # an answer in between took the probe out of the row
     elif not probe:
         watch.hurry(max(now, watch.started + _SUSPECT))
@@ -96,4 +100,9 @@ def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, 
 
 def hurry_in_doubt(watch: Watch, now: float) -> None:
     """A request has doubts: look now, but no more often than in a suspicion as long as probes are answered."""
-    watch.hurry(max(now, watch.started + (_DOUBT if watch.in_flight else _SUSPECT)))
+    watch.hurry(max(now, watch.started + (_in_doubt(watch.health) if watch.in_flight else _SUSPECT)))
+
+
+def _in_doubt(health: Health) -> float:
+    """Several probes at a time, but not while none of them can have been answered yet."""
+    return max(_DOUBT, health.slowest)

@@ -30,7 +30,7 @@ class Ramp:
 
     @property
     def share(self) -> int:
-        return STEPS[self.step]
+        return STEPS[self.step] if self.length else STEPS[-1]
 
     @property
     def next_at(self) -> float:

@@ -14,7 +14,8 @@ The law of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from failover.core.events import (
     Doubt,
@@ -31,9 +32,9 @@ from failover.core.events import (
     TargetChanged,
     VerdictChanged,
 )
-from failover.core.health import Health, HealthMemory
+from failover.core.health import Health, HealthMemory, may_be_network, says_nothing
 from failover.core.hold_down import HoldDown
-from failover.core.model import NETWORK_ERRORS, PRIMARY, ErrorType, Verdict
+from failover.core.model import PRIMARY, ErrorType, Verdict
 from failover.core.pace import (
     Rules,
     Watch,
@@ -48,6 +49,7 @@ from failover.core.table import TABLE, Sign
 from failover.core.words import lasting
 
 _CALM = 2.0
+_PROOF_LASTS = 2.0
 _BACKUP_FAIL, _BACKUP_RECOVER = 2, 1
 
 
@@ -68,6 +70,10 @@ class Memory:
     ramp_age: float = 0.0
     ramp_proven: bool = False
     asked: bool = False
+    ready: bool = False
+    cut: bool = False
+    heard: dict[str, float] = field(default_factory=dict)
+    unheard: dict[str, float] = field(default_factory=dict)
 
 
 class Switch:
@@ -146,10 +152,12 @@ class Switch:
 
     def _take(self, event: Event, now: float) -> None:
         if isinstance(event, GoBack):
-            self._asked = self.verdict is Verdict.BACKUP
+            self._asked = self._asked or self.verdict is Verdict.BACKUP
         elif isinstance(event, Doubt) and event.target in self._watches:
             watch = self._watches[event.target]
-            watch.health.doubt(event.last_good, now)
+            if event.target == PRIMARY:
+                watch.health.doubt(event.last_good, now)
+            # A backup is looked at sooner and judged as usual: it may be all that there is, and busy.
             hurry_in_doubt(watch, now)
         elif isinstance(event, Signal) and event.target in self._watches:
             self._take_signal(event, self._watches[event.target], now)
@@ -160,18 +168,19 @@ class Switch:
             watch.in_flight -= 1
         before, doubted = watch.health.bad_row, watch.health.doubts > 0
         watch.health.take(signal, now)
-        if signal.good or signal.error not in NETWORK_ERRORS:
+        if signal.good or not (may_be_network(signal) or says_nothing(signal)):
             watch.heard = now
-        elif probe:
+        elif probe and may_be_network(signal):
             watch.unheard = now
         if signal.good:
-            if doubted:
+            if doubted and probe:
                 watch.due = max(watch.due, watch.started + self._interval(signal.target, now))
             if signal.target == PRIMARY and not probe:
                 self._ramp = self._ramp.answered()
         elif watch.health.bad_row > before:
             suspect = self.verdict is Verdict.SUSPECT
-            hurry_after_bad(watch, probe=probe, primary=signal.target == PRIMARY, suspect=suspect, now=now)
+            primary = signal.target == PRIMARY
+            hurry_after_bad(watch, self._rules, probe=probe, primary=primary, suspect=suspect, now=now)
 
     def _sign(self, now: float) -> Sign | None:
         health = self._primary
@@ -287,7 +296,7 @@ class Switch:
             if watch.due > now or not self._may_probe(alias, watch):
                 continue
             watch.start(now, self._interval(alias, now))
-            quick = watch.health.doubts > 0 or self.verdict in (Verdict.SUSPECT, Verdict.RAMP)
+            quick = alias == PRIMARY and (watch.health.doubts > 0 or self.verdict is Verdict.SUSPECT)
             probes.append(Probe(alias, watch.health.quick_timeout(longest) if quick else longest))
         return probes
 
@@ -308,7 +317,8 @@ class Switch:
     @property
     def _row_is_full(self) -> bool:
         """True for a primary that is down by the row at hand, not by one that our own network made and has ended."""
-        return self._primary.down and self._primary.bad_row >= self._rules.fail_threshold
+        health = self._primary
+        return health.down and health.bad_probes > 0 and health.bad_row >= self._rules.fail_threshold
 
     @property
     def _network_is_fine(self) -> bool:
@@ -334,8 +344,7 @@ class Switch:
 
     def _interval(self, alias: str, now: float) -> float:
         if alias == PRIMARY:
-            doubted = self._primary.doubts > 0
-            return primary_interval(self._rules, self.verdict, now - self._since, doubted=doubted)
+            return primary_interval(self._rules, self.verdict, now - self._since, self._primary)
         return backup_interval(self._rules, self.verdict, self._watches[alias].health)
 
     def _may_probe(self, alias: str, watch: Watch) -> bool:
@@ -344,8 +353,8 @@ class Switch:
 
     def _view(self) -> tuple[object, ...]:
         """What the workers know of all this."""
-        targets = tuple((self.usable(alias), self.error(alias)) for alias in self._watches)
-        return (self.verdict, self.fail_count, self.recover_count, self.share, targets)
+        targets = tuple((self.usable(alias), self.error(alias) is None) for alias in self._watches)
+        return (self.verdict, self.fail_count, self.recover_count, self.share, self._asked, targets)
 
     # Life after death.
 
@@ -362,6 +371,10 @@ class Switch:
             ramp_age=now - self._ramp.since,
             ramp_proven=self._ramp.proven,
             asked=self._asked,
+            ready=self._ready,
+            cut=self._cut,
+            heard={alias: now - watch.heard for alias, watch in self._watches.items() if watch.heard > -math.inf},
+            unheard={alias: now - watch.unheard for alias, watch in self._watches.items() if watch.unheard > -math.inf},
         )
 
     @classmethod
@@ -369,7 +382,7 @@ class Switch:
         """A successor that knows what the dead one knew, and probes everybody at once.
 
         Backups that are no longer there are forgotten. A memory from the future, that is from before a reboot, counts
-        as taken now.
+        as taken now. Proof that the primary is well grows stale: what was told longer ago must be proved anew.
         """
         switch = cls(rules, backups, now)
         taken = min(memory.taken, now)
@@ -378,8 +391,13 @@ class Switch:
         recovered = None if memory.recovered_age is None else taken - memory.recovered_age
         switch._hold_down = HoldDown(memory.hold_steps, recovered)
         switch._ramp = Ramp(rules.ramp_step, taken - memory.ramp_age, memory.ramp_step, memory.ramp_proven)
-        switch._asked = memory.asked
+        switch._asked, switch._ready, switch._cut = memory.asked, memory.ready, memory.cut
         for alias, health in memory.healths.items():
             if alias in switch._watches:
                 switch._watches[alias].health.restore(health, taken)
+                switch._watches[alias].heard = taken - memory.heard.get(alias, math.inf)
+                switch._watches[alias].unheard = taken - memory.unheard.get(alias, math.inf)
+        if now - taken > _PROOF_LASTS:
+            switch._primary.good_probes = 0
+            switch._ramp = Ramp(rules.ramp_step, now, memory.ramp_step)
         return switch

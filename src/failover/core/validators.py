@@ -24,22 +24,28 @@ class Marks:
         for line in lines:
             name = line.partition(b":")[0].lower()
             if name == b"etag":
-                out.append(_ETAG.sub(lambda tag: (tag[1] or b"") + b'"' + self._mark + tag[2] + b'"', line))
+                tag = _ETAG.fullmatch(line.partition(b":")[2].strip())
+                if tag is not None:  # one without quotes is none
+                    out.append(b"ETag: " + (tag[1] or b"") + b'"' + self._mark + tag[2] + b'"')
             elif name != b"last-modified":
                 out.append(line)
         return out
 
-    def off_request(self, lines: list[bytes]) -> list[bytes]:
+    def off_request(self, lines: list[bytes], *, safe: bool) -> list[bytes]:
         """The lines of a request as this backup gets them.
 
         Without an If-Range of its own it is asked for the whole, never for a part of what others began (RFC 9110
-        section 13.1.5). If-Match and If-Unmodified-Since of others stay: a write that they guard must not lose them.
+        section 13.1.5). Where the request is not safe, guards of others stay: a write must not lose them.
         """
         out = []
         whole = False
         for line in lines:
             name, _, value = line.partition(b":")
             match name.lower():
+                case b"if-none-match" | b"if-match" if not safe:
+                    out.append(line.replace(b'"' + self._mark, b'"'))
+                case b"if-unmodified-since" if safe:
+                    whole = True
                 case b"if-none-match":
                     own = self._own(value)
                     if own or value.strip() == b"*":

@@ -27,33 +27,44 @@ _LONGEST_IN_FIRST_BYTE_TIMES = 2
 class Choice:
     """The ladder of one exchange and how far down it is. `pool` is the target to try now, `first` the one tried first.
 
-    `plan` gives the ladder as it is at the moment. `answer` keeps the first real answer that was not good enough, head,
-    body and whose it was: when nobody does better, the client gets it as it is. `rival` is a second try that runs
-    beside the first.
+    `plan` gives the ladder as it is at the moment, `since` is when the first try began. `answer` keeps the first real
+    answer that was not good enough, head, body and whose it was: when nobody does better, the client gets it as it is.
+    `rival` is a second try that runs beside the first.
     """
 
-    def __init__(self, worker: Worker, head: RequestHead, first: Pool, plan: Callable[[], tuple[Pool, ...]]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        head: RequestHead,
+        first: Pool,
+        plan: Callable[[], tuple[Pool, ...]],
+        since: float,
+    ) -> None:
         self.pool = first
         self.answer: tuple[ResponseHead, bytes, Pool] | None = None
         self.rival: Rival | None = None
         self._worker = worker
         self._plan = plan
         self._sort = sort_of(head)
-        self._until = monotonic() + _LONGEST_IN_FIRST_BYTE_TIMES * worker.settings.first_byte_timeout
+        self._until = since + _LONGEST_IN_FIRST_BYTE_TIMES * worker.settings.first_byte_timeout
         self._first = first
         self._tried = [first]
         self._tries = 1
         self._fault: Fault | None = None
         self._counted = False
+        self._sent = False
 
     def after(self, progress: Progress, fault: Fault, *, body_at_hand: bool) -> Step:
         """What to do after a failed try. With NEXT, `pool` has moved on; where a rival runs, to the rival's."""
         if self.rival is not None:
             self.move_to(self.rival.pool, fault)
             return Step.NEXT
+        if progress is Progress.NOTHING_SENT and self._sent:
+            progress = Progress.SENT  # not in this try, but in an earlier one
+        self._sent = self._sent or progress is not Progress.NOTHING_SENT
         step = next_step(progress, self._sort, self._tries, body_at_hand=body_at_hand)
         pool = self._next() if step is Step.NEXT else None
-        if step is Step.NEXT and pool is None:
+        if pool is None and (step is Step.NEXT or self._tries >= MAX_TRIES):
             step = with_nobody_next(progress, self._sort)
         if step is Step.SAME_FRESH or pool is not None:
             self._tries += 1
@@ -87,6 +98,11 @@ class Choice:
         if not self._counted:
             self._counted = self._worker.begin_rescue()
         return pool if self._counted else None
+
+    @property
+    def is_last(self) -> bool:
+        """True for the last try that there is."""
+        return self._tries >= MAX_TRIES
 
     def settle(self) -> None:
         """An answer is passed on: nobody else is asked any more."""

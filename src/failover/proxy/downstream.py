@@ -104,6 +104,8 @@ class Downstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         exchange = self.exchange
         self.half_closed = True
+        if exchange is None and self._buffer and not (self._in_head or self._lingering):
+            return True  # the next one is here already, and is about to be read
         # A client may close its half and still read the answer, but nobody closes a half of a stream without end, or of
         # a tunnel to be; and a write that was sent nowhere yet is not worth the doubt.
         may_be_gone = exchange is not None and (exchange.endless or exchange.held or exchange.head.upgrade)
@@ -190,6 +192,10 @@ class Downstream(asyncio.Protocol):
         exchange.start()
         if end < len(data):
             self.data_received(data[end:])
+        if self.half_closed and self.exchange is exchange and not exchange.upload_done:
+            self.exchange = None  # the rest of its body will never come
+            exchange.abandon()
+            self._close(linger=False)
 
     def _read_part_of_head(self, data: bytes, *, complete: bool) -> None:
         if complete or len(data) > MAX_HEAD:
@@ -212,9 +218,10 @@ class Downstream(asyncio.Protocol):
                 data, self._buffer = data[:left], data[left:]
             self._body_left = max(left, 0)
             exchange.upload([data])
-            if left <= 0:
+            if left <= 0 and not exchange.over:
                 exchange.upload_end(b"")
-            self._set_deadline()
+            if not self._lingering:
+                self._set_deadline()
             return
         try:
             pieces = chunked.feed(data)
@@ -227,6 +234,8 @@ class Downstream(asyncio.Protocol):
             return
         if pieces:
             exchange.upload(pieces)
+        if exchange.over:
+            return
         if chunked.done:
             self._body = None
             self._buffer = chunked.rest

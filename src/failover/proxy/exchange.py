@@ -58,7 +58,11 @@ class Exchange(Answering):
         plan = self._plan()
         if plan and (self.head.upgrade or not worker.hold.waiting):
             self._try(plan[0])
-        elif not self._hold():
+        elif self._hold():
+            return
+        elif plan:
+            self._try(plan[0])  # no room to wait in turn, and no need to
+        else:
             self._refuse(503, _READ_ONLY, None)
 
     def _plan(self) -> tuple[Pool, ...]:
@@ -66,9 +70,9 @@ class Exchange(Answering):
         head = self.head
         return self.worker.plan(self.downstream.client, head, safe=head.safe and not head.upgrade)
 
-    def _try(self, pool: Pool) -> None:
+    def _try(self, pool: Pool, *, fresh: bool = False) -> None:
         self.pool = pool
-        upstream = pool.take(once=not self.head.safe or bool(self.head.upgrade))
+        upstream = None if fresh else pool.take(once=not self.head.safe or bool(self.head.upgrade))
         if upstream is not None:
             self._send(pool, upstream)
         else:
@@ -129,12 +133,12 @@ class Exchange(Answering):
             self.cut()
         elif self._went_on(pool, fault, progress):
             return
-        elif progress is Progress.REUSED_CLOSED:
-            pool.doubt()  # it may have been time for the connection to end; but a visitor will see it
-            self._refuse(502, _NO_ANSWER, fault)
         elif self._choice is not None and self._choice.answer is not None:
             head, body, self.pool = self._choice.answer
             self._pass_on(self.pool, head, body)
+        elif progress is Progress.REUSED_CLOSED:
+            pool.doubt()  # it may have been time for the connection to end; but a visitor will see it
+            self._refuse(502, _NO_ANSWER, fault)
         elif progress is Progress.NOTHING_SENT:
             self._refuse(503, "The site cannot be reached at the moment. Please try again shortly.", fault)
         elif fault.error in _TIMEOUTS:
@@ -158,7 +162,8 @@ class Exchange(Answering):
     def _go_to_next(self, choice: Choice) -> None:
         rival, choice.rival = choice.rival, None
         if rival is None:
-            self._try(choice.pool)
+            # A kept connection may be closed under the last try, and there is no other one after it.
+            self._try(choice.pool, fresh=choice.is_last)
             return
         self.pool = rival.pool
         self.upstream = upstream = rival.hand_over()
@@ -168,14 +173,20 @@ class Exchange(Answering):
     def _choose(self, pool: Pool) -> Choice:
         """The choice of this exchange, made at its first failure, which was this target's."""
         if self._choice is None:
-            self._choice = Choice(self.worker, self.head, pool, self._plan)
+            since = monotonic() if self.held_until else self.started
+            self._choice = Choice(self.worker, self.head, pool, self._plan, since)
         return self._choice
 
     def body_lost(self) -> None:
-        upstream = self.upstream
-        if upstream is not None:
-            upstream.abandon()
-            self.failed(upstream, Fault(ErrorType.PROXY_INTERNAL_ERROR, "no room to keep the body of the request"))
+        if self.over:
+            return
+        fault = Fault(ErrorType.PROXY_INTERNAL_ERROR, "no room to keep the body of the request")
+        self._drop_upstream()
+        if self._answered:
+            self.cut()
+        else:
+            self.worker.hold.leave(self)
+            self._refuse(502, "The body of this request could not be kept until somebody took it.", fault)
 
     def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
         """Whether a failed try says something about the target, and not about the client or us.
@@ -205,21 +216,22 @@ class Exchange(Answering):
 
     def outrun(self, rival: Rival, upstream: Upstream | None) -> None:
         """The rival's answer is here first and good: it is ours now, and `upstream` brings the rest of it, if any."""
-        first, choice = self.pool, self._choice
         self._drop_upstream()
         self.pool, self.upstream = rival.pool, upstream
         if upstream is not None:
             upstream.exchange = self
-        if first is not None and choice is not None:
-            if monotonic() - self.started > first.patience:
-                first.doubt()
-            choice.rival = None
-            choice.move_to(rival.pool, OUTRUN)
-        self.worker.stats.rescued_tries += 1
-
-    def rival_lost(self) -> None:
+            if self.reading_paused:
+                upstream.pause()
         if self._choice is not None:
             self._choice.rival = None
+            self._choice.move_to(rival.pool, OUTRUN)
+        self.worker.stats.rescued_tries += 1
+
+    def rival_lost(self, answer: tuple[ResponseHead, bytes, Pool] | None = None) -> None:
+        """The rival has failed, or has given a real answer that is not good enough."""
+        if self._choice is not None:
+            self._choice.rival = None
+            self._choice.answer = self._choice.answer or answer
 
     def _end_choice(self) -> None:
         choice, self._choice = self._choice, None
@@ -229,8 +241,10 @@ class Exchange(Answering):
     def _hold(self) -> bool:
         """Wait for somebody who can take this write. False when there is no waiting for it."""
         worker = self.worker
-        if self.head.upgrade or (worker.routing.verdict is Verdict.BACKUP and worker.writes):
-            return False  # a tunnel is not worth a wait; all are down and have been tried anyway
+        if self.head.upgrade or self.downstream.half_closed:
+            return False  # a tunnel is not worth a wait, and whoever has closed his half may be gone
+        if worker.routing.verdict is Verdict.BACKUP and worker.writes:
+            return False  # all are down, and have been tried anyway
         if not worker.hold.take(self):
             return False
         self._end_choice()
@@ -272,7 +286,7 @@ class Exchange(Answering):
             return self._server_error(pool, head, body)
         pool.good += 1
         pool.good_at = now = monotonic()
-        if head.cors:
+        if head.cors and not pool.static:
             self.worker.cors.learn(self.head, head)
         if not self.head.length and self._choice is None and not self.held_until:
             pool.latencies.append(now - self.started)

@@ -22,7 +22,7 @@ def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
     """The request head as this target gets it. A static backup gets nobody's secrets."""
     lines = head.lines
     if pool.marks is not None:
-        lines = pool.marks.off_request(lines)
+        lines = pool.marks.off_request(lines, safe=head.safe)
     if pool.static:
         lines = without_fields(lines, _PRIVATE)
     if pool.authorization and (pool.static or not head.field(b"authorization")):

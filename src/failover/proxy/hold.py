@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _MOST = 200
 _MOST_BYTES = 64 * 1024 * 1024
 _DELIVERED_A_TICK = 20
-"""An app that has just started does not get all of them in one moment."""
+"""An app that has just started does not get all of them in one moment, unless more come than go."""
+
+_TRY_EVERY_S = 0.5
 
 
 class Hold:
@@ -29,6 +31,7 @@ class Hold:
         self._worker = worker
         self._most = -(-_MOST // workers)
         self._most_bytes = _MOST_BYTES // workers
+        self._tried_at = 0.0
 
     def take(self, exchange: Exchange) -> bool:
         """Keep a write. False when there is no room, or when it has waited for long enough."""
@@ -50,11 +53,13 @@ class Hold:
     def tick(self) -> None:
         """Deliver what can be delivered, and give up what has waited for too long."""
         waiting, worker = self.waiting, self._worker
-        for _ in range(_DELIVERED_A_TICK):
+        for _ in range(max(_DELIVERED_A_TICK, len(waiting) // 4)):
             if not waiting:
                 return
             if worker.takes_writes():
                 waiting.pop(0).deliver()
+            elif worker.on_its_own and self._found_out():
+                waiting.pop(0).deliver(to=worker.primary)
             elif worker.now < waiting[0].held_until:
                 return
             elif worker.routing.verdict is Verdict.RAMP:
@@ -62,6 +67,16 @@ class Hold:
                 waiting.pop(0).deliver(to=worker.primary)
             else:
                 waiting.pop(0).give_up()
+
+    def _found_out(self) -> bool:
+        """With no controller to tell it: whether the primary answers, or the next one is to find that out."""
+        now, primary = self._worker.now, self._worker.primary
+        if primary.good_at > self._tried_at > 0.0:
+            return True
+        if now - self._tried_at < _TRY_EVERY_S:
+            return False
+        self._tried_at = now
+        return True
 
 
 def _until(exchange: Exchange) -> float:

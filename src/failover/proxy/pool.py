@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MEASURED = 1024
 _MOST_TOLD = 10
+_WATCHED_S = 2.0
 _GONE = frozenset({ErrorType.CONNECTION_REFUSED, ErrorType.CONNECTION_TERMINATED})
 
 
@@ -69,9 +70,11 @@ class Pool:
         self.patience = patience((), settings.first_byte_timeout)
         self.head_start = HEAD_START
         self._ratio = Ratio()
+        self._answer_told = 0.0
+        self._watched_until = 0.0
         self._doubt_told_at = self._bad_told_at = 0.0
         self._doubts_told = self._bad_told = 0
-        self._connecting: dict[asyncio.Task[None], Exchange | Rival] = {}
+        self._connecting: dict[asyncio.Task[None], tuple[Exchange | Rival, float]] = {}
 
     def told(self, state: TargetState) -> None:
         """Take over what the controller says; connections to addresses that are gone finish what they carry."""
@@ -100,7 +103,7 @@ class Pool:
     def connect(self, exchange: Exchange | Rival) -> None:
         """Open a connection for `exchange`: its `connected` or `not_connected` is called, never before we return."""
         task = self.worker.loop.create_task(self._connect(exchange))
-        self._connecting[task] = exchange
+        self._connecting[task] = (exchange, monotonic())
         task.add_done_callback(self._connecting.pop)
 
     async def _connect(self, exchange: Exchange | Rival) -> None:
@@ -147,6 +150,7 @@ class Pool:
         if self._bad_told_at != self.worker.now:
             self._bad_told_at, self._bad_told = self.worker.now, 0
         self._bad_told += 1
+        self._watched_until = self.worker.now + _WATCHED_S
         if self._bad_told <= _MOST_TOLD:
             self.worker.tell_failure(self.alias, error, detail, self.good_at)
 
@@ -161,16 +165,23 @@ class Pool:
         if self._doubt_told_at != self.worker.now:
             self._doubt_told_at, self._doubts_told = self.worker.now, 0
         self._doubts_told += 1
+        self._watched_until = self.worker.now + _WATCHED_S
         if self._doubts_told <= _MOST_TOLD:
             self.worker.tell_doubt(self.alias, self.good_at)
+
+    def tell_of_answers(self) -> None:
+        """After a bad word each good answer is worth one as well: told once a tick, for as long as it may matter."""
+        if self._watched_until >= self.worker.now and self.good_at > self._answer_told:
+            self._answer_told = self.good_at
+            self.worker.tell_answer(self.alias, self.good_at)
 
     def waiting(self) -> Iterator[Exchange | Rival]:
         """Who waits here, for a connection or an answer, while his client has seen nothing."""
         yield from [upstream.exchange for upstream in self.open if upstream.exchange and upstream.waiting]
-        yield from self._still_connecting()
+        yield from [one for one, _ in self._still_connecting()]
 
-    def _still_connecting(self) -> list[Exchange | Rival]:
-        return [one for one in self._connecting.values() if one.pool is self and not one.over]
+    def _still_connecting(self) -> list[tuple[Exchange | Rival, float]]:
+        return [(one, since) for one, since in self._connecting.values() if one.pool is self and not one.over]
 
     def learn(self) -> None:
         """What is usual here, from the latest answers; what is learned in a suspicion is not usual."""
@@ -181,8 +192,8 @@ class Pool:
         """Who waits for a connection waits for an answer as well."""
         if self._connecting:
             usual = monotonic() - self.patience
-            for one in self._still_connecting():
-                if one.started < usual and not one.doubted:
+            for one, since in self._still_connecting():
+                if since < usual and not one.doubted:
                     one.doubted = True
                     self.doubt()
 

@@ -74,11 +74,11 @@ class Rival:
         self._promoted = True
         return self.upstream
 
-    def _lose(self) -> None:
+    def _lose(self, answer: tuple[ResponseHead, bytes, Pool] | None = None) -> None:
         exchange, self._exchange = self._exchange, None
         self.upstream = None
         if exchange is not None:
-            exchange.rival_lost()
+            exchange.rival_lost(answer)
 
     def _is_good(self, head: ResponseHead) -> bool:
         return head.status < 500 and not (self.pool.static and head.status in _MISSES)
@@ -114,7 +114,7 @@ class Rival:
             exchange.outrun(self, None)
             exchange.whole(head, body)
         else:
-            self._lose()
+            self._lose((head, body, self.pool) if head.status >= 500 else None)
 
     def answer(self, head: ResponseHead) -> None:
         """The head of an answer that streams."""
@@ -142,7 +142,8 @@ class Rival:
     def failed(self, upstream: Upstream, fault: Fault) -> None:
         """The connection broke, stalled or spoke nonsense."""
         self.upstream = None
-        if upstream.kept and not upstream.answering and not self._fresh:
+        closed = upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED
+        if closed and not self._fresh:
             self._fresh = True  # closed while idle, as it may be at any moment
             self.pool.connect(self)
             return

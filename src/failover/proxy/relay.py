@@ -48,10 +48,10 @@ class Relay:
         """Body bytes from the client: passed on, or kept while no target is connected."""
         if self.upstream is not None:
             self.upstream.transport.write(self._upload.send(pieces))
-            if self._upload.lost:
-                self.body_lost()
         elif not self._upload.keep(pieces):
             self.downstream.pause_upload()
+        if self._upload.lost:
+            self.body_lost()
 
     def upload_end(self, trailers: bytes) -> None:
         """The request's body is complete: from here the time to the first byte of the answer counts."""
@@ -59,6 +59,7 @@ class Relay:
         last = self._upload.end(trailers)
         upstream = self.upstream
         if upstream is None:
+            self.downstream.resume_upload()  # nothing is to come, but an end may be
             return
         if last:
             upstream.transport.write(last)
@@ -72,8 +73,12 @@ class Relay:
             return
         while upload.behind and upstream.transport.get_write_buffer_size() <= WRITE_BUFFER:
             upstream.transport.write(upload.more())
-        if upload.behind and not upstream.paused:
+        if upload.lost:
+            self.body_lost()
+        elif upload.behind and not upstream.paused:
             self.worker.loop.call_later(_LOOK_AGAIN_S, self.catch_up)
+        elif not upload.behind and self.upload_done and not upstream.answering:
+            upstream.await_head()
 
     def body_lost(self) -> None:
         """Some of the body can be sent to nobody any more."""
@@ -89,10 +94,13 @@ class Relay:
         self.downstream.pause_upload()
 
     def upload_resumed(self) -> None:
-        if self.upstream is not None and not self.upstream.answering and not self.upload_done:
-            self.upstream.deadline = NEVER
         if self.head.length and self._upload.behind:
             self.catch_up()
+        elif self.upstream is not None and not self.upstream.answering:
+            if self.upload_done:
+                self.upstream.await_head()
+            else:
+                self.upstream.deadline = NEVER
         self.downstream.resume_upload()
 
     @property

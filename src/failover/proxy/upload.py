@@ -58,12 +58,16 @@ class Upload:
 
     def keep(self, pieces: list[bytes]) -> bool:
         """Keep bytes for a target to come. False when that is enough for now."""
+        self.lost = not self._keep(pieces)
+        return self._size < KEPT
+
+    def _keep(self, pieces: list[bytes]) -> bool:
+        """False where they could not be kept."""
         self._size += sum(map(len, pieces))
         if self._file is None:
             self._kept += pieces
-        else:
-            self._spill(pieces)
-        return self._size < KEPT
+            return self.at_hand
+        return self._spill(pieces)
 
     def send(self, pieces: list[bytes]) -> bytes:
         """The bytes as they go to the target; kept beside as long as they may be wanted again.
@@ -73,9 +77,11 @@ class Upload:
         if not self.at_hand:
             return self._frame(pieces)
         behind = self.behind
-        if not self.keep(pieces) and self._file is None:
+        kept = self._keep(pieces)
+        if kept and self._size >= KEPT and self._file is None:
             self._begin_spill()
         if behind:
+            self.lost = not kept  # they were to be sent from there
             return b""
         self._sent = self._size
         return self._frame(pieces)
@@ -99,8 +105,15 @@ class Upload:
         """The next piece for a target that is behind."""
         if self._file is None:
             return b""
-        self._file.seek(self._sent)
-        piece = self._file.read(_PIECE)
+        try:
+            self._file.seek(self._sent)
+            piece = self._file.read(_PIECE)
+        except OSError:
+            piece = b""
+        if not piece and self.behind:
+            self.lost = True
+            self.close()
+            return b""
         self._sent += len(piece)
         data = self._frame([piece]) if piece else b""
         return data + last_chunk(self._trailers) if self._done and self._chunked and not self.behind else data
@@ -125,19 +138,20 @@ class Upload:
             return
         self._spill(kept)
 
-    def _spill(self, pieces: list[bytes]) -> None:
-        """Append to the file. What it did not take is known to be missing, and nothing of it is sent again."""
+    def _spill(self, pieces: list[bytes]) -> bool:
+        """Append to the file. Where it does not take all, nothing of it is sent again."""
         file = self._file
         if file is None:
-            return
+            return False
         try:
             file.seek(0, 2)
             for piece in pieces:
                 if file.write(piece) != len(piece):
                     raise OSError("no room")  # noqa: TRY301 - as the write itself would have said a moment later
         except OSError:
-            self.lost = self.behind
             self.close()
+            return False
+        return True
 
     def _frame(self, pieces: list[bytes]) -> bytes:
         return frame(pieces) if self._chunked else b"".join(pieces)

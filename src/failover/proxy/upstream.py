@@ -39,11 +39,11 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_chunked",
-        "_doubted",
         "_head",
         "_heard",
         "_held",
         "_left",
+        "_owed",
         "_unsent",
         "address",
         "deadline",
@@ -69,8 +69,8 @@ class Upstream(asyncio.Protocol):
         self.paused = False
         # for the exchange
         self.exchange: Exchange | Rival | None = None
-        self._doubted = False
         self._heard = False
+        self._owed = 0.0  # when the head must be here at last, once the request is sent
         self._unsent = NEVER
         self._buffer = b""
         self._head: ResponseHead | None = None
@@ -134,13 +134,18 @@ class Upstream(asyncio.Protocol):
     def begin(self, exchange: Exchange | Rival) -> None:
         """Carry this exchange from now on."""
         self.exchange = exchange
+        self._owed = 0.0
         self._heard = False
         self._unsent = NEVER
 
     def await_head(self) -> None:
         """The request is sent whole: the answer is owed, first of all as soon as is usual here."""
-        self._doubted = False
-        self.deadline = self.pool.worker.now + self.pool.patience
+        exchange = self.exchange
+        # A body may still be on its way, over a slow link; a head alone that is not taken was dropped.
+        self._unsent = outstanding(self.transport) if exchange is not None and exchange.head.length else 0
+        now = self.pool.worker.now
+        self._owed = now + self.pool.worker.settings.first_byte_timeout
+        self.deadline = now + self.pool.patience
 
     @property
     def answering(self) -> bool:
@@ -205,9 +210,8 @@ class Upstream(asyncio.Protocol):
             self.close()
         elif self._head is None and self._still_sending():
             self.deadline = self.pool.worker.now + self.pool.worker.settings.first_byte_timeout
-        elif self._head is None and not self._doubted:
-            self._doubted = True
-            self.deadline += self.pool.worker.settings.first_byte_timeout - self.pool.patience
+        elif self._head is None and self._owed > self.deadline:
+            self.deadline = self._owed
             self.pool.doubt()
         elif self._head is None:
             self._fail(Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no answer in time"))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from failover.channel import Counters, Doubted, Failure, Hello, Peer, Told
+from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Told
 from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
@@ -48,6 +48,7 @@ TICK_S = 0.05
 _CLIENT_TICKS = 10
 _COUNTER_TICKS = 20
 _RACE_TICK_S = 0.02
+_LATE_S = 0.25
 _SUSPECTING_S = 1.0
 _LEAVE_WITHIN_S = 5.0
 _RECONNECT_S = 0.05
@@ -166,12 +167,17 @@ class Worker:
 
     def _tick(self) -> None:
         self.loop.call_later(TICK_S, self._tick)  # first of all: whatever happens below, the clock goes on
-        now = self.now = self.loop.time()
+        before, now = self.now, self.loop.time()
+        self.now = now
         self._ticks += 1
+        if now - before < _LATE_S:
+            for pool in self.pools.values():
+                for upstream in [u for u in pool.open if u.deadline < now]:
+                    upstream.expire()
+                pool.look_after_connecting()
+        # else it was we who had no time: what came meanwhile is read first
         for pool in self.pools.values():
-            for upstream in [u for u in pool.open if u.deadline < now]:
-                upstream.expire()
-            pool.look_after_connecting()
+            pool.tell_of_answers()
         self.hold.tick()
         if self._leaving:
             self._leave_in_turn()
@@ -181,12 +187,17 @@ class Worker:
             for tunnel in [t for t in self.tunnels if t.deadline < now]:
                 tunnel.expire()
         if self._ticks % _COUNTER_TICKS == 0 and self._peer is not None:
-            if self.routing.verdict is Verdict.PRIMARY:
-                for pool in self.pools.values():
-                    pool.learn()
+            self._learn()
             good = {alias: pool.good for alias, pool in self.pools.items()}
             self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
         self._stop_when_idle()
+
+    def _learn(self) -> None:
+        """What is usual at each target; what a primary in doubt does is not."""
+        if self._serving is not None:
+            for pool in self.pools.values():
+                if pool is not self.primary or self.routing.verdict is Verdict.PRIMARY:
+                    pool.learn()
 
     # -- the controller
 
@@ -219,6 +230,7 @@ class Worker:
         before = self.routing.verdict if hasattr(self, "routing") else None
         unusable = {state.alias for state in message.routing.targets if not state.usable}
         lost = [pool for pool in self.pools.values() if pool.usable and pool.alias in unusable]
+        found = any(not pool.usable and pool.alias not in unusable for pool in self.pools.values())
         self.routing = routing = message.routing
         self._suspecting_until = 0.0
         for state in routing.targets:
@@ -234,6 +246,8 @@ class Worker:
             self._ask_others(pool, waiting_for=0.0)
         if routing.verdict is not before:
             self._verdict_changed(before, routing.verdict)
+        elif found and routing.verdict is Verdict.BACKUP:
+            self._ask_others(self.primary, waiting_for=0.0)  # it was asked because there was nobody else
         if self._serving is None and not self.draining:
             self._serving = self.loop.create_task(self._serve())
 
@@ -248,7 +262,7 @@ class Worker:
         elif verdict is Verdict.BACKUP:
             self._ask_others(self.primary, waiting_for=0.0)
             self._leave(self.primary)
-        elif before is Verdict.RAMP:
+        elif verdict is Verdict.PRIMARY and before in (Verdict.BACKUP, Verdict.RAMP):
             self._leave(*(pool for pool in self.pools.values() if pool is not self.primary))
 
     def _race(self) -> None:
@@ -279,6 +293,10 @@ class Worker:
         for leave in due:
             leave()
 
+    def tell_answer(self, alias: str, at: float) -> None:
+        if self._peer is not None:
+            self._peer.send(Answered(alias, at))
+
     def tell_doubt(self, alias: str, last_good: float) -> None:
         if self._peer is not None:
             self._peer.send(Doubted(alias, last_good))
@@ -296,6 +314,11 @@ class Worker:
         if self.ramping and is_chosen(client.number(head), self.routing.share):
             return self._chosen_safe if safe else self._chosen_writes
         return self.safe if safe else self.writes
+
+    @property
+    def on_its_own(self) -> bool:
+        """True in a worker that drains and that no controller talks to any more: it must find out itself."""
+        return self.draining and self._peer is None
 
     def takes_writes(self) -> bool:
         """Whether a held write may be sent now: not to a primary that has just failed."""

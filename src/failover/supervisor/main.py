@@ -225,8 +225,9 @@ class Supervisor:
                 self._stop(signal.SIGHUP)
             elif number == signal.SIGHUP:
                 self._reload_wanted = True
-            elif number == signal.SIGUSR1:
-                self._nursery.pass_on(signal.SIGUSR1)
+            elif number == signal.SIGUSR1 and not self._nursery.pass_on(signal.SIGUSR1):
+                why = "the controller is being started; send SIGUSR1 again"
+                _log.warning("a signal was lost", action="failover.signal_lost", reason=why)
 
     def _stop(self, number: signal.Signals) -> None:
         if self._stopping:

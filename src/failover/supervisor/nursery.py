@@ -105,11 +105,12 @@ class Nursery:
         else:
             self.give_up(seat)
 
-    def pass_on(self, number: signal.Signals) -> None:
-        """Give a signal that is meant for the controller to the one that serves."""
-        for seat in self.seats:
-            if seat.is_controller and seat.pid and not seat.leaving:
-                os.kill(seat.pid, number)
+    def pass_on(self, number: signal.Signals) -> bool:
+        """Give a signal that is meant for the controller to the one that serves. False when there is none now."""
+        serving = [seat for seat in self.seats if seat.is_controller and seat.pid and not seat.leaving]
+        for seat in serving:
+            os.kill(seat.pid, number)
+        return bool(serving)
 
     def give_up(self, seat: Seat) -> None:
         """Keep the seat no longer."""

@@ -278,7 +278,7 @@ def test_the_workers_are_told_when_and_only_when_something_they_know_changed(giv
 
     def known():
         switch = story.switch
-        targets = [(switch.usable(alias), switch.error(alias)) for alias in (PRIMARY, *BACKUPS)]
+        targets = [(switch.usable(alias), switch.error(alias) is None) for alias in (PRIMARY, *BACKUPS)]
         return (switch.verdict, switch.fail_count, switch.recover_count, switch.share, targets)
 
     before = known()
@@ -310,7 +310,7 @@ def near(one: object, other: object) -> bool:
     return one == other
 
 
-@given(rules, histories, st.floats(0, 1000))
+@given(rules, histories, st.floats(0, 1.9))
 def test_a_successor_knows_all_that_the_dead_one_knew(given_rules, history, gap):
     story = Story(given_rules)
     list(story.play(history))
@@ -339,6 +339,15 @@ def test_a_successor_decides_as_the_dead_one_would_have(given_rules, history, af
         assert [getattr(one, "new", None) or one.usable for one in ours] == [
             getattr(one, "new", None) or one.usable for one in theirs
         ]
+
+
+def test_old_proof_is_no_proof():
+    story = Story(Rules())
+    list(story.play([("answer", PRIMARY, True, None, 0.1)] * 1 + [("wait", 0.1)]))
+    assert story.switch.snapshot(story.now).healths[PRIMARY].good_probes == 1
+    later = story.now + 60
+    successor = Switch.restore(Rules(), BACKUPS, story.switch.snapshot(story.now), later)
+    assert successor.snapshot(later).healths[PRIMARY].good_probes == 0
 
 
 def test_a_memory_from_before_a_reboot_counts_as_fresh():

@@ -113,7 +113,7 @@ class World:
             weather = "hung"
         error, detail = error_of(weather)
         after = probe.timeout if weather in ("hung", "swallowed") else 0.001
-        return after, Signal(Source.PROBE, probe.target, good=False, error=error, detail=detail)
+        return after, Signal(Source.PROBE, probe.target, good=False, error=error, detail=detail, began=self.now)
 
     def run(self, until: float) -> None:
         while until > self.now:
@@ -193,7 +193,7 @@ def happen(world: World, what: str) -> None:
         last_good = float(found[3] or -1)
         world.handle(Signal(Source.LIVE, found[1], good=False, error=error, detail=detail, last_good=last_good))
     elif found := re.fullmatch(r"a request to (\S+) is answered", what):
-        world.handle(Signal(Source.LIVE, found[1], good=True))
+        world.handle(Signal(Source.LIVE, found[1], good=True, last_good=world.now))
     elif found := re.fullmatch(r"(\d+) requests to (\S+) wait for too long(?: after a good one at ([\d.]+))?", what):
         for _ in range(int(found[1])):
             world.handle(Doubt(found[2], float(found[3] or -1)))

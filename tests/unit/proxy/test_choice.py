@@ -37,7 +37,7 @@ def ladder(*usable):
 
 def choice(worker, plan, method=b"GET"):
     head = HeadReader().request(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
-    return Choice(worker, head, plan[0], lambda: plan)
+    return Choice(worker, head, plan[0], lambda: plan, monotonic())
 
 
 def after(made, progress=Progress.SENT):
@@ -122,7 +122,9 @@ def test_a_write_that_was_sent_is_never_held():
 def test_the_ladder_is_the_one_of_the_moment():
     worker, (first, second, third) = world(), ladder(True, True, True)
     plans = [(first, second), (second, first, third)]
-    made = Choice(worker, HeadReader().request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), first, lambda: plans[0])
+    made = Choice(
+        worker, HeadReader().request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), first, lambda: plans[0], monotonic()
+    )
     assert after(made) is Step.NEXT
     plans[0] = plans[1]
     assert after(made) is Step.NEXT
@@ -150,6 +152,6 @@ def test_beside_goes_only_whom_nothing_is_held_against():
 
 def test_upgrades_are_never_repeated():
     head = HeadReader().request(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-    made = Choice(world(), head, ladder(True)[0], lambda: ladder(True, True))
+    made = Choice(world(), head, ladder(True)[0], lambda: ladder(True, True), monotonic())
     assert made.after(Progress.REUSED_CLOSED, REFUSED, body_at_hand=True) is Step.END
     assert made.after(Progress.SENT, REFUSED, body_at_hand=True) is Step.END
