@@ -6,7 +6,8 @@ from failover.core.model import Kind, Verdict
 from simulation.link import End
 from simulation.target import field
 
-_DIAL_TAKES = 1.5
+_SMALL = 64 * 1024
+_FOR_BAD_REQUESTS = frozenset({400, 405, 408, 413, 431, 508})
 PRIMARY = "primary"
 
 
@@ -65,14 +66,16 @@ def never_a_write_twice(world):
         where = ", then ".join(f"{e.alias} at {e.at - world.began:.4f} ({_connection(e)})" for e in row)
         if len(row) > 3:
             yield f"{visit} was tried {len(row)} times: {where}"
-        if len(row) < 2 or visit.safe:
-            continue
-        if visit.once:
+        if visit.safe or len(row) < 2:
+            pass
+        elif visit.once:
             yield f"{visit} must never be sent twice, and reached {where}"
         elif not visit.keyed and (len(row) > 2 or row[0].nth == 1 or row[0].said or row[1].nth != 1):
             yield f"{visit} may go again on a fresh connection alone, after a reused one closed; it reached {where}"
         elif any(entry.answered for entry in row[:-1]):
             yield f"{visit} was sent again after an answer to it had begun: {where}"
+        if odd := [entry for entry in row if entry.size != visit.size]:
+            yield f"{visit} had a body of {visit.size} bytes, and {odd[0].alias} got {odd[0].size}"
     for visit in world.visits:
         done = [entry for entry in entries.get(visit.name, ()) if entry.performed]
         if not visit.safe and visit.ending == "answered" and visit.status == 200 and not done:
@@ -95,6 +98,8 @@ def every_exchange_ends_once(world):
             yield f"{visit} was closed without a word, at {visit.ended_at - world.began:.4f}"
         elif visit.ending == "cut" and b"\r\n\r\n" not in visit.head:
             yield f"{visit} was cut within a head"
+        elif visit.status in _FOR_BAD_REQUESTS:
+            yield f"{visit} was refused, and nothing was wrong with it"
         elif visit.ending == "answered" and not _is_its_own(visit):
             yield f"{visit} got another body than its own: {visit.body[:60]!r}"
 
@@ -156,6 +161,8 @@ def no_safe_request_fails(world):
             yield f"{visit} failed at {visit.ended_at - world.began:.4f}, and the backup was well all the time"
         elif visit.ending == "closed":
             yield f"{visit} got nothing, and the backup was well all the time"
+        elif visit.ending == "cut" and 0 < int(field(visit.head, b"content-length") or b"0") <= _SMALL:
+            yield f"{visit} was cut in a small answer, which is passed on whole or not at all"
 
 
 def nothing_goes_wrong(world):

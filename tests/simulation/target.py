@@ -37,7 +37,7 @@ BAD_WEATHER = tuple(weather for weather in ANSWERS if weather != "good")
 
 @dataclass(slots=True)
 class Entry:
-    """One request that a target received whole. `nth` is its number on its connection; `said` tells that a byte of an
+    """One request that a target received whole. `nth` is its number on its connection, `size` its body's; `said` tells that a byte of an
     answer left, `answered` that a head did.
     """
 
@@ -47,6 +47,7 @@ class Entry:
     worker: str
     connection: int
     nth: int
+    size: int
     performed: bool = False
     said: bool = False
     answered: bool = False
@@ -149,22 +150,24 @@ class Talk(asyncio.Protocol):
             if last < 0:
                 return
             rest = last + 5
+            size = self._buffer.count(b"x", end, rest)
         else:
-            rest = end + int(field(head, b"content-length") or b"0")
+            size = int(field(head, b"content-length") or b"0")
+            rest = end + size
             if rest > len(self._buffer):
                 return
         self._buffer = self._buffer[rest:]
         self.busy = True
         self.count += 1
-        self._received(head)
+        self._received(head, size)
 
-    def _received(self, head):
+    def _received(self, head, size):
         host = self.host
         self.is_probe = PROBE_MARK in head
         visit = field(head, b"x-visit").decode()
         self._entry = None
         if visit:
-            self._entry = Entry(visit, host.alias, host.world.now, self.worker, self.number, self.count)
+            self._entry = Entry(visit, host.alias, host.world.now, self.worker, self.number, self.count, size)
             host.ledger.append(self._entry)
             host.world.received(self._entry)
         weather = host.weather

@@ -24,6 +24,7 @@ class Visit:
     method: str
     keyed: bool
     sent_at: float
+    size: int = 0
     worker: str = ""
     whole_at: float = -1.0
     status: int = 0
@@ -96,7 +97,7 @@ class Visitor(asyncio.Protocol):
             self._connect()
         _, method, keyed, size, pieces, leaves = self.plan.requests.pop(0)
         visit = self.world.visit(method, keyed)
-        visit.worker = self.worker
+        visit.worker, visit.size = self.worker, size
         self._open.append(visit)
         head = f"{method} /{visit.name} HTTP/1.1\r\nHost: site\r\nX-Visit: {visit.name}\r\n"
         if keyed:
