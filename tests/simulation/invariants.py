@@ -7,6 +7,8 @@ from simulation.link import End
 from simulation.target import field
 
 _SMALL = 64 * 1024
+_LEAVING_TAKES = 2.0  # a connection may have been under way, and half of one may be closed with an answer awaited
+_WRITES_FROM = 50  # percent of the visitors
 _FOR_BAD_REQUESTS = frozenset({400, 405, 408, 413, 431, 508})
 PRIMARY = "primary"
 
@@ -21,7 +23,7 @@ def never_to_a_target_known_bad(world):
     visits = {visit.name: visit for visit in world.visits}
     seats = {seat.process.name: seat for seat in world.seats}
     seen = set()
-    for at, name, alias, worker in world.first_writes:
+    for at, name, alias, worker in world.tries:
         visit = visits[name]
         if name in seen:
             continue
@@ -47,7 +49,8 @@ def _is_bad(routing, alias, *, safe):
     fit = [state for state in routing.targets[1:] if state.usable and (safe or state.kind is Kind.REPLICA)]
     out = routing.verdict is Verdict.BACKUP
     if alias == PRIMARY:
-        return out and bool(fit)
+        to_come = not safe and getattr(routing, "share", 100) < _WRITES_FROM
+        return (out or to_come) and bool(fit)
     if alias in [state.alias for state in fit]:
         return routing.verdict is Verdict.PRIMARY
     return bool(fit) or not out
@@ -113,6 +116,17 @@ def _is_its_own(visit):
     return visit.body.startswith(wanted) and not visit.body[len(wanted) :].strip(b".")
 
 
+def nothing_for_who_has_left(world):
+    """A write that is held is dropped when its visitor leaves (spec section 10)."""
+    visits = {visit.name: visit for visit in world.visits}
+    first = {name: (at, alias, worker) for at, name, alias, worker in reversed(world.tries)}
+    for name, (at, alias, worker) in first.items():
+        visit = visits[name]
+        if not visit.safe and visit.ending == "left" and at > visit.ended_at + _LEAVING_TAKES:
+            late = at - visit.ended_at
+            yield f"{visit} was sent to {alias} by {worker} {late:.1f} s after its visitor had left"
+
+
 def nothing_is_left(world):
     """In the end no worker holds an exchange, a connection in use, a place in the budget or a task."""
     for seat in world.workers():
@@ -127,6 +141,8 @@ def nothing_is_left(world):
             yield f"{name} still holds {len(held)} exchanges"
         if worker.downstreams:
             yield f"{name} still holds {len(worker.downstreams)} connections of visitors, who have all left"
+        if (hold := getattr(worker, "hold", None)) is not None and hold.waiting:
+            yield f"{name} still keeps {len(hold.waiting)} writes"
         if waiting := [task for task in seat.process.tasks if not task.done()]:
             yield f"{name} still has tasks: {', '.join(task.get_coro().__qualname__ for task in waiting)}"
         for end in seat.process.ends:
@@ -176,6 +192,7 @@ INVARIANTS = (
     never_to_a_target_known_bad,
     never_a_write_twice,
     every_exchange_ends_once,
+    nothing_for_who_has_left,
     nothing_is_left,
     one_switch_a_hold_down,
     verdicts_are_explained,

@@ -1,7 +1,7 @@
 """The verdict as the contract has it (spec sections 8 and 9), told anew from the whole log of signals at each step.
 
-Slow, plain, and made without a look at the switch: where the two differ, one of them is wrong. It knows the verdict on
-the primary alone, in three words: it is trusted, suspected or out.
+Slow, plain, and made without a look at the switch: where the two differ, one of them is wrong. It follows the verdict on
+the primary alone; of the backups it needs to know when they were heard.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from failover.core.events import Signal, VerdictChanged
-from failover.core.model import ErrorType, Verdict
+from failover.core.model import NETWORK_ERRORS, ErrorType, Verdict
+
+_RAMP = getattr(Verdict, "RAMP", None)
+"""None before there is a ramp: then the way back leads straight to PRIMARY, and nobody asks for our own network."""
 
 _CALM = 2.0
 _HEALTHY = 600.0
+_LAST_STEP = 3
 _NO_EVIDENCE = {
     ErrorType.CONNECTION_LIMIT_REACHED,
     ErrorType.HTTP_429,
@@ -24,16 +28,29 @@ _NO_EVIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One signal about the primary, as it counts."""
+    """One event about the primary, as it counts. `sort` is probe, request, or doubt (a request that is overdue)."""
 
     at: float
-    probe: bool
+    sort: str
     good: bool
-    what: str
+    error: ErrorType | None
     good_before: int
 
     def __str__(self):
-        return f"{self.at:.3f} {'probe' if self.probe else 'request'} {self.what}"
+        return f"{self.at:.3f} {self.sort} {'good' if self.good else self.error or 'overdue'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a log comes to: the bad signals in a row, doubts that came true among them; the good probes since the last
+    bad signal; whether the primary is down; when it was last bad, and when the row began.
+    """
+
+    bad: tuple = ()
+    good_probes: int = 0
+    down: bool = False
+    last_bad: float | None = None
+    began: float = 0.0
 
 
 class Reference:
@@ -42,48 +59,70 @@ class Reference:
     def __init__(self, settings, world):
         self._fail = settings["fail_threshold"]
         self._recover = settings["recover_threshold"]
+        self._has_backups = settings["backups"] > 0
         self._world = world
         self._log = []
         self._moves = []  # (time, verdict reached), the first of them at birth
+        self._heard = {}
+        self._step = (0, 0.0, False)  # of the ramp: its number, since when, and whether the primary has answered in it
         self._kept = {}
         self.differences = []
         self.changes = []  # (time, VerdictChanged), over all controllers
 
     # -- told by the stage
 
-    def born(self, switch, now):
-        self._log = []
-        self._moves = [(now, Verdict.PRIMARY)]
+    def born(self, now):
+        self._log, self._moves, self._heard = [], [(now, Verdict.PRIMARY)], {}
 
     def remembered(self, memory):
         """The controller's memory goes to the workers: a successor will know no more than this."""
-        self._kept[self._key(memory)] = (tuple(self._log), tuple(self._moves))
+        self._kept[self._key(memory)] = (tuple(self._log), tuple(self._moves), self._step)
 
     def reborn(self, memory):
-        log, moves = self._kept[self._key(memory)]
-        self._log, self._moves = list(log), list(moves)
+        log, moves, self._step = self._kept[self._key(memory)]
+        self._log, self._moves, self._heard = list(log), list(moves), {}
 
     def _key(self, memory):
-        return (memory.taken, memory.verdict, len(memory.healths), repr(memory.healths["primary"]))
+        return (memory.taken, memory.verdict, repr(memory.healths["primary"]))
 
     def handled(self, switch, event, now, effects):
         """The switch took an event and gave its effects: would the contract have done the same?"""
-        if isinstance(event, Signal) and event.target == "primary" and (event.good or event.error not in _NO_EVIDENCE):
-            what = "good" if event.good else f"{event.error} {event.detail}"
-            self._log.append(Noted(now, event.source.value == "probe", event.good, what, event.good_before))
+        self._note(event, now)
         before = len(self._moves)
         while (verdict := self._next(now)) is not None:
             self._moves.append((now, verdict))
+            self._step = (0, now, False)
+        self._climb(now)
         expected = [verdict for _, verdict in self._moves[before:]]
         changes = [effect for effect in effects if isinstance(effect, VerdictChanged)]
         self.changes += [(now, change) for change in changes]
         if expected != [change.new for change in changes]:
-            seen = ", ".join(change.new.name for change in changes) or "nothing"
-            wanted = ", ".join(verdict.name for verdict in expected) or "nothing"
-            row = "; ".join(map(str, self._log[-6:]))
-            at = now - self._world.began
-            self.differences.append(f"at {at:.4f} the switch said {seen}, the contract says {wanted} (signals: {row})")
+            self._differs("said", [change.new for change in changes], expected, now)
             self._moves.append((now, switch.verdict))
+        hold_downs = [change.hold_down for change in changes if change.new is Verdict.BACKUP]
+        if hold_downs and hold_downs[-1] != self.hold_down() and self._verdict is Verdict.BACKUP:
+            self._differs("closed the way back for", hold_downs[-1:], [self.hold_down()], now)
+
+    def _differs(self, what, seen, wanted, now):
+        row = "; ".join(map(str, self._log[-6:]))
+        told = ", ".join(map(str, seen)) or "nothing", ", ".join(map(str, wanted)) or "nothing"
+        at = now - self._world.began
+        self.differences.append(
+            f"at {at:.4f} the switch {what} {told[0]}, the contract says {told[1]} (signals: {row})"
+        )
+
+    def _note(self, event, now):
+        target = getattr(event, "target", None)
+        sort = "doubt" if not isinstance(event, Signal) else "probe" if event.source.value == "probe" else "request"
+        if target == "primary":
+            if sort == "doubt":
+                self._log.append(Noted(now, sort, False, None, event.good_before))
+            elif event.good or event.error not in _NO_EVIDENCE:
+                self._log.append(Noted(now, sort, event.good, event.error, event.good_before))
+            if sort == "request" and event.good:
+                self._step = (*self._step[:2], True)
+        elif target is not None and sort != "doubt" and (event.good or event.error not in NETWORK_ERRORS):
+            self._heard[target] = now
 
     # -- the contract
 
@@ -92,38 +131,66 @@ class Reference:
         return self._moves[-1][1]
 
     def _next(self, now):
-        row = self._bad_row()
-        down = len(row) >= self._fail and any(noted.probe for noted in row)
+        row = self._row()
         if self._verdict is Verdict.BACKUP:
-            proven = len(self._good_probes()) >= self._recover
-            return Verdict.PRIMARY if proven and now >= self._moves[-1][0] + self.hold_down() else None
-        if down:
+            proven = row.good_probes >= self._recover
+            back = now >= self._moves[-1][0] + self.hold_down()
+            return (_RAMP or Verdict.PRIMARY) if proven and back else None
+        if self._is_full(row) and not self._may_be_our_network(row):
             return Verdict.BACKUP
         if self._verdict is Verdict.PRIMARY:
-            return Verdict.SUSPECT if row else None
-        bad = [noted.at for noted in self._log if not noted.good]
-        calm = not row and self._good_probes() and (not bad or now >= bad[-1] + _CALM)
-        return Verdict.PRIMARY if calm else None
+            return Verdict.SUSPECT if row.bad else None
+        if self._verdict is Verdict.SUSPECT:
+            calm = row.last_bad is None or now >= row.last_bad + _CALM
+            return Verdict.PRIMARY if calm and row.good_probes and not row.bad and not row.down else None
+        if row.bad:
+            return Verdict.BACKUP  # a ramp ends with the first failure
+        return Verdict.PRIMARY if self._step[0] == _LAST_STEP and self._step_is_over(now) else None
 
-    def _bad_row(self):
-        """The bad signals in a row up to now."""
-        row = []
+    def _row(self):
+        """The whole log, read from its beginning."""
+        bad, doubts, good_probes, down, last_bad, began = [], [], 0, False, None, 0.0
         for noted in self._log:
-            if noted.good or noted.good_before:
-                row = []
-            if not noted.good:
-                row.append(noted)
-        return row
+            if noted.good:
+                bad, doubts = [], []
+                good_probes += noted.sort == "probe"
+                down = down and good_probes < self._recover
+                continue
+            if noted.good_before:
+                bad, doubts = [], []
+            confirmed = any(one.sort == "probe" for one in bad)
+            if noted.sort == "doubt" and not confirmed:
+                doubts.append(noted)  # counts when a probe confirms it
+                continue
+            if not bad:
+                began = doubts[0].at if doubts and noted.sort == "probe" else noted.at
+            bad.append(noted)
+            if noted.sort != "doubt":
+                good_probes = 0
+            if noted.sort == "probe":
+                bad, doubts = bad + doubts, []
+            last_bad = noted.at
+            down = down or self._is_full(Row(tuple(bad)))
+        return Row(tuple(bad), good_probes, down, last_bad, began)
 
-    def _good_probes(self):
-        """The good probes since the last bad signal."""
-        probes = []
-        for noted in self._log:
-            if not noted.good:
-                probes = []
-            elif noted.probe:
-                probes.append(noted)
-        return probes
+    def _is_full(self, row):
+        return len(row.bad) >= self._fail and any(noted.sort == "probe" for noted in row.bad)
+
+    def _may_be_our_network(self, row):
+        """Nobody was heard since the row began, and a cut of our own would look just the same."""
+        if _RAMP is None or not self._has_backups:
+            return False
+        network = all(noted.sort == "doubt" or noted.error in NETWORK_ERRORS for noted in row.bad)
+        return network and not any(heard >= row.began for heard in self._heard.values())
+
+    def _climb(self, now):
+        """The next step of the ramp."""
+        if self._verdict is _RAMP and self._step[0] < _LAST_STEP and self._step_is_over(now):
+            self._step = (self._step[0] + 1, now, False)
+
+    def _step_is_over(self, now):
+        length = getattr(self._world.settings, "ramp_step", 2.0)
+        return now >= self._step[1] + length * (1 if self._step[2] else 2)
 
     def hold_down(self):
         """How long the way back is closed after the latest switch to the backup."""

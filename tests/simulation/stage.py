@@ -90,7 +90,7 @@ def _watched(stage):
 
         def __init__(self, *args):
             super().__init__(*args)
-            stage.world.reference.born(self, args[-1])
+            stage.world.reference.born(args[-1])
 
         def handle(self, event, now):
             effects = super().handle(event, now)

@@ -16,8 +16,8 @@ NEVER_READ = "closed after the last answer"
 class Visit:
     """One request of a visitor. `worker` is who accepted it; `status` 0 means that no answer came.
 
-    `ending` is how it ended: answered, cut (within an answer), closed (before one), left (by the visitor), NEVER_READ,
-    or nothing while it is under way.
+    `turn_at` is when the one before it on its connection had its answer. `ending` is how it ended: answered, cut
+    (within an answer), closed (before one), left (by the visitor), NEVER_READ, or nothing while it is under way.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Visit:
     size: int = 0
     worker: str = ""
     whole_at: float = -1.0
+    turn_at: float = -1.0
     status: int = 0
     head: bytes = b""
     body: bytes = b""
@@ -36,6 +37,11 @@ class Visit:
     @property
     def safe(self):
         return self.method in ("GET", "HEAD")
+
+    @property
+    def took(self):
+        """From when it could be answered until it was, in seconds."""
+        return self.ended_at - max(self.turn_at, self.whole_at)
 
     @property
     def once(self):
@@ -98,6 +104,7 @@ class Visitor(asyncio.Protocol):
         _, method, keyed, size, pieces, leaves = self.plan.requests.pop(0)
         visit = self.world.visit(method, keyed)
         visit.worker, visit.size = self.worker, size
+        visit.turn_at = visit.sent_at if not self._open else -1.0
         self._open.append(visit)
         head = f"{method} /{visit.name} HTTP/1.1\r\nHost: site\r\nX-Visit: {visit.name}\r\n"
         if keyed:
@@ -197,6 +204,8 @@ class Visitor(asyncio.Protocol):
             return False
         self._buffer = self._buffer[rest:]
         self._open.pop(0)
+        if self._open:
+            self._open[0].turn_at = self.world.now
         visit.status, visit.head, visit.body = status, head, body
         self._end_visit(visit, "answered")
         if field_of(head, b"connection").lower() == b"close":

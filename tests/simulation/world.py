@@ -21,7 +21,7 @@ from simulation.visitor import Visit, Visitor
 TOKEN = "the token of this supervisor"
 NOBODY = -1  # a file number that nobody has
 _SETTLES_WITHIN = 90.0
-_QUIET = 9.0  # longer than an idle connection lives, and than a client may linger
+_QUIET = 6.0  # longer than an idle connection lives, and than a client may linger
 
 
 class Seat:
@@ -57,7 +57,7 @@ class World:
         self.faults = []
         self.visits = []
         self.visitors = []
-        self.first_writes = []
+        self.tries = []
         self.seats = []
         self.dead = OrderedSet()
         self.reference = Reference(self.history.settings, self)
@@ -112,13 +112,17 @@ class World:
             self.visitors.append(visitor)
             self.loop.at(self.began + plan.arrives, visitor.start)
         self.loop.run_for(self.history.lasts + 0.01)
+        for visitor in self.visitors:
+            visitor.plan.requests.clear()  # it is late: nobody asks for more
         until = self.clock.now + _SETTLES_WITHIN
         while self.clock.now < until and not all(visitor.done for visitor in self.visitors):
-            self.loop.run_for(1.0)
+            self.loop.run_for(0.5)
         for visitor in self.visitors:
             if visitor.end is not None:
                 visitor.end.close()
         self.loop.run_for(_QUIET)
+        if any(hold.waiting for seat in self.workers() if (hold := getattr(seat.subject, "hold", None)) is not None):
+            self.loop.run_for(self.settings.hold_writes)
 
     def close(self):
         self.loop.wind_up()
@@ -210,7 +214,7 @@ class World:
         def wrote(data):
             visit = field(data, b"x-visit").decode()
             if visit:
-                self.first_writes.append((self.now, visit, host.alias, near.process.name))
+                self.tries.append((self.now, visit, host.alias, near.process.name))
 
         near.on_write = wrote
 
