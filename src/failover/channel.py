@@ -41,6 +41,13 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
     good_before: int
 
 
+class Waiting(msgspec.Struct, frozen=True, tag=True):
+    """A live request waits at this target for much longer than is usual there. `good_before` as in `Failure`."""
+
+    target: str
+    good_before: int
+
+
 class Counters(msgspec.Struct, frozen=True, tag=True):
     """What a worker counted since it started, sent each second. `good` is by target alias."""
 
@@ -55,10 +62,10 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     routing: Routing
 
 
-ToController = Hello | Failure | Counters
+ToController = Hello | Failure | Waiting | Counters
 _encode = msgspec.msgpack.Encoder().encode
 _decoders = {
-    "controller": msgspec.msgpack.Decoder(Hello | Failure | Counters),
+    "controller": msgspec.msgpack.Decoder(ToController),
     "worker": msgspec.msgpack.Decoder(Told),
 }
 
@@ -103,7 +110,7 @@ class Peer(asyncio.Protocol):
         self._transport = None
         self._on_lost(self)
 
-    def send(self, message: Hello | Failure | Counters | Told) -> None:
+    def send(self, message: ToController | Told) -> None:
         """Send, or drop the message when the other end has stopped reading: the next one supersedes it."""
         transport = self._transport
         if transport is None or transport.is_closing() or transport.get_write_buffer_size() > _MAX_UNSENT:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
+QUICK = ("--check-interval", "200ms", "--ramp-step", "200ms")
+
+
 def state_of(program: Program) -> dict[str, Any]:
     return json.loads(curl(f"{program.url}/__failover/state"))
 
@@ -67,7 +70,7 @@ def test_it_is_killed_under_load_and_comes_back(tmp_path: Path) -> None:
     with (
         Guestbook(tmp_path) as app,
         Guestbook(tmp_path, "backup") as replica,
-        Program("--primary", app.url, "--backup", replica.url, "--check-interval", "200ms") as program,
+        Program("--primary", app.url, "--backup", replica.url, *QUICK) as program,
         browser() as driver,
     ):
         url = program.ready().url

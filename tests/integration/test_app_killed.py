@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+QUICK = ("--check-interval", "100ms", "--ramp-step", "200ms")
+
+
 def test_killed_and_back(tmp_path: Path) -> None:
     visitors = 8
     with (
         OriginProcess("primary", tmp_path) as primary,
         OriginProcess("backup", tmp_path) as backup,
-        Program("--primary", primary.url, "--backup", backup.url, "--check-interval", "100ms") as program,
+        Program("--primary", primary.url, "--backup", backup.url, *QUICK) as program,
     ):
         program.ready()
         with Load(program.url, visitors=visitors, posts=0.5) as load:

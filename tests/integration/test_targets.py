@@ -313,7 +313,7 @@ async def test_the_first_backup_is_dead_and_the_second_serves(primary: Origin) -
     with (
         weather.refuses() as dead,
         Origin("second") as second,
-        Program("--primary", primary.url, "--backup", dead, "--backup", second.url) as program,
+        Program("--primary", primary.url, "--backup", dead, "--backup", second.url, "--ramp-step", "0") as program,
     ):
         url = program.ready().url
         await program.seen("backup is down")  # told before it is needed

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failover.core.model import Target, Verdict
+from failover.core.ramp import STEPS
 from failover.core.words import lasting
 from failover.observe import log
 
 if TYPE_CHECKING:
     from failover.controller.prober import Result
     from failover.controller.resolver import News
-    from failover.core.events import TargetChanged, VerdictChanged
+    from failover.core.events import NetworkChanged, TargetChanged, VerdictChanged
 
 _log = log.get("controller")
 
@@ -21,6 +22,9 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
     facts = {"reason": change.reason, "verdict": change.new.value}
     if change.new is Verdict.SUSPECT:
         _log.warning("primary is suspected", action="failover.suspected", error=change.error, **facts)
+    elif change.old is Verdict.RAMP and change.new is Verdict.BACKUP:
+        what = "the primary failed on its way back, no visitor gets it any more"
+        _log.warning(what, action="failover.relapsed", error=change.error, **facts)
     elif change.new is Verdict.BACKUP:
         if backups:
             name = "the backup" if backups[0] == "backup" else backups[0]
@@ -28,7 +32,9 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
         else:
             what = "the primary is down and so is every backup, trying the primary anyway"
             _log.error(what, action="failover.switched", error=change.error, **facts)
-    elif change.old is Verdict.BACKUP:
+    elif change.new is Verdict.RAMP:
+        _log.info(_share(STEPS[0]), action="failover.ramp", **facts)
+    elif change.old is Verdict.RAMP:
         _log.info("switched back to the primary", action="failover.recovered", **facts)
     else:
         _log.info("primary is no longer suspected", action="failover.cleared", **facts)
@@ -40,6 +46,30 @@ def target_changed(change: TargetChanged) -> None:
     else:
         what = f"{change.target} is down"
         _log.warning(what, action="target.down", target=change.target, reason=change.reason, error=change.error)
+
+
+def share_changed(share: int) -> None:
+    _log.info(_share(share), action="failover.ramp", reason="it failed no visitor so far")
+
+
+def _share(share: int) -> str:
+    return f"the primary is tried with {share} % of the visitors"
+
+
+def ready_to_go_back(reason: str) -> None:
+    _log.info("the primary is well and waits for SIGUSR1 to serve again", action="failover.waiting", reason=reason)
+
+
+def asked_to_go_back() -> None:
+    _log.info("a person wants the primary to serve again", action="failover.asked", reason="SIGUSR1")
+
+
+def network_changed(change: NetworkChanged) -> None:
+    if change.cut:
+        what = "our own network seems to be cut, nothing is switched"
+        _log.error(what, action="network.cut", reason=change.reason)
+    else:
+        _log.info("our own network is back", action="network.back", reason=change.reason)
 
 
 def turned_out_static(target: Target, server: str) -> None:

@@ -17,15 +17,20 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from failover.channel import Counters, Failure, Hello, Peer, Told
+from failover.channel import Counters, Failure, Hello, Peer, Told, Waiting
 from failover.controller import lines, memory
 from failover.controller.prober import Prober, Result
 from failover.controller.resolver import News, Resolver
 from failover.core.events import (
     Effect,
     Event,
+    GoBack,
+    NetworkChanged,
+    Overdue,
     Probe,
+    ReadyToGoBack,
     RoutingChanged,
+    ShareChanged,
     Signal,
     Source,
     TargetChanged,
@@ -81,6 +86,8 @@ class Controller:
             check_interval=settings.check_interval,
             check_timeout=settings.check_timeout,
             backup_check_interval=settings.backup_check_interval,
+            failback_manual=settings.failback == "manual",
+            ramp_step=settings.ramp_step,
         )
         self._stopped: asyncio.Future[None] = loop.create_future()
         # learned
@@ -99,8 +106,9 @@ class Controller:
     # -- life
 
     async def run(self) -> None:
-        """Serve until SIGTERM, or until the supervisor is gone."""
+        """Serve until SIGTERM, or until the supervisor is gone. SIGUSR1: a person wants the primary back."""
         self._loop.add_signal_handler(signal.SIGTERM, self._leave)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._go_back)
         self._loop.add_reader(self._launch.lifeline, self._supervisor_gone)
         server = await self._loop.create_unix_server(self._worker_came, sock=self._launch.listening[0])
         self._resolver.start()
@@ -159,6 +167,7 @@ class Controller:
 
     async def _stop(self, beginning: asyncio.Task[None]) -> None:
         self._loop.remove_signal_handler(signal.SIGTERM)
+        self._loop.remove_signal_handler(signal.SIGUSR1)
         self._loop.remove_reader(self._launch.lifeline)
         self._resolver.stop()
         if self._timer is not None:
@@ -189,6 +198,9 @@ class Controller:
             peer.close()
         elif isinstance(message, Failure):
             self._failure(message)
+        elif isinstance(message, Waiting):
+            self._last_bad[message.target] = monotonic()
+            self._handle(Overdue(message.target, message.good_before))
         elif isinstance(message, Counters):
             for alias in self._workers[peer].count(message.good, self._last_bad, monotonic()):
                 self._handle(Signal(Source.LIVE, alias, good=True))
@@ -247,6 +259,10 @@ class Controller:
             lines.turned_out_static(target, server)
             self._tell()
 
+    def _go_back(self) -> None:
+        lines.asked_to_go_back()
+        self._handle(GoBack())
+
     def _name_changed(self, news: News) -> None:
         self._tell()
         lines.name_changed(news)
@@ -289,6 +305,12 @@ class Controller:
                 lines.verdict_changed(effect, tuple(alias for alias in self._backups if self._usable(alias)))
             case TargetChanged():
                 lines.target_changed(effect)
+            case ShareChanged(share):
+                lines.share_changed(share)
+            case ReadyToGoBack(reason):
+                lines.ready_to_go_back(reason)
+            case NetworkChanged():
+                lines.network_changed(effect)
             case RoutingChanged():
                 pass  # was done first
 
@@ -306,6 +328,7 @@ class Controller:
             fail_count=switch.fail_count,
             recover_count=switch.recover_count,
             targets=tuple(self._state_of(alias, switch) for alias in self._targets),
+            share=switch.share,
             memory=memory.encode(switch.snapshot(monotonic())),
         )
         for peer in self._workers:

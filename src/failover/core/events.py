@@ -36,11 +36,27 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """A live request has waited for its answer for much longer than this target needs: a doubt, and no signal yet.
+
+    `good_before` as in `Signal`.
+    """
+
+    target: str
+    good_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GoBack:
+    """A person wants the primary to serve again: no hold-down is waited for, but the primary must prove itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: the hour that `wake_at` named has come."""
 
 
-Event = Signal | Tick
+Event = Signal | Overdue | GoBack | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +85,11 @@ class VerdictChanged:
 
     @property
     def side_changed(self) -> bool:
-        """True when another kind of target serves from now on; a suspicion alone changes nobody's side."""
-        return (self.old is Verdict.BACKUP) != (self.new is Verdict.BACKUP)
+        """True when another kind of target serves from now on: a suspicion changes nobody's side, and the primary
+        serves again when the ramp is over.
+        """
+        backup = (Verdict.BACKUP, Verdict.RAMP)
+        return (self.old in backup) != (self.new in backup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +103,30 @@ class TargetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareChanged:
+    """The ramp has reached its next step: so many percent of the visitors get the primary from now on."""
+
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyToGoBack:
+    """The primary has proved itself, and a person must say that it serves again (`--failback manual`)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """Nobody can be reached, so it is our own network that is cut, and nothing is switched; or it is back."""
+
+    cut: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingChanged:
     """What the workers were told is no longer true: tell them anew."""
 
 
-Effect = Probe | VerdictChanged | TargetChanged | RoutingChanged
+Effect = Probe | VerdictChanged | TargetChanged | ShareChanged | ReadyToGoBack | NetworkChanged | RoutingChanged

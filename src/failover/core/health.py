@@ -3,6 +3,9 @@
 The law, the same for the primary and for backups: a target is *down* after `fail` consecutive bad signals, at least one
 of them a probe's, with no good one between; it is up again after `recover` consecutive good probes. So users alone can
 never talk a target down, nor up.
+
+A request that waits for too long is a *doubt*: one bad signal as soon as a probe of the same row has failed as well,
+and nothing at all when a probe is answered.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ from collections import deque
 from dataclasses import dataclass
 
 from failover.core.events import Signal, Source
-from failover.core.model import ErrorType
+from failover.core.model import NETWORK_ERRORS, ErrorType
 from failover.core.words import count, failing, lasting
 
 _REMEMBERED = 20
 _SHORTEST_TIMEOUT = 0.5
+_SHORTEST_IN_DOUBT = 0.25  # requests have waited for half a second already when a doubt begins
 _SLOWNESS_ALLOWED = 4.0
 
 # Failures that say nothing of the target: the client's, ours, or a plea for patience from one that is alive.
@@ -43,6 +47,9 @@ class HealthMemory:
     error: ErrorType | None
     detail: str
     latencies: tuple[float, ...]
+    doubts: int = 0
+    first_doubt_age: float | None = None
+    network_only: bool = True
 
 
 class Health:
@@ -55,11 +62,14 @@ class Health:
         "bad_probes",
         "bad_requests",
         "detail",
+        "doubts",
         "down",
         "error",
         "first_bad",
+        "first_doubt",
         "good_probes",
         "last_bad",
+        "network_only",
     )
 
     def __init__(self, fail: int, recover: int) -> None:
@@ -72,6 +82,11 @@ class Health:
         self.bad_requests = 0
         self.good_probes = 0
         self.first_bad: float | None = None
+        # Whether our own network could have made every bad signal of the row just as well.
+        self.network_only = True
+        # Overdue requests that no probe has confirmed yet.
+        self.doubts = 0
+        self.first_doubt: float | None = None
         # The latest bad signal's; they outlive the row.
         self.last_bad: float | None = None
         self.error: ErrorType | None = None
@@ -89,8 +104,21 @@ class Health:
         elif signal.error not in _NO_EVIDENCE:
             self._take_bad(signal, now)
 
+    def take_overdue(self, good_before: int, now: float) -> None:
+        """Count one request that waits for too long."""
+        if good_before:
+            self.bad_probes = self.bad_requests = self.doubts = 0
+        if self.bad_probes:
+            self.bad_requests += 1
+            self.last_bad = now
+            self._add_up()
+            return
+        if not self.doubts:
+            self.first_doubt = now
+        self.doubts += 1
+
     def _take_good(self, signal: Signal) -> None:
-        self.bad_probes = self.bad_requests = 0
+        self.bad_probes = self.bad_requests = self.doubts = 0
         if signal.source is Source.LIVE:
             return
         if signal.latency is not None:
@@ -101,28 +129,36 @@ class Health:
 
     def _take_bad(self, signal: Signal, now: float) -> None:
         if signal.good_before:
-            self.bad_probes = self.bad_requests = 0
+            self.bad_probes = self.bad_requests = self.doubts = 0
         if not self.bad_row:
-            self.first_bad = now
+            self.first_bad = self.first_doubt if self.doubts and signal.source is Source.PROBE else now
+            self.network_only = True
+        self.network_only = self.network_only and signal.error in NETWORK_ERRORS
         if signal.source is Source.PROBE:
             self.bad_probes += 1
+            self.bad_requests += self.doubts
+            self.doubts = 0
         else:
             self.bad_requests += 1
         self.good_probes = 0
         self.last_bad = now
         self.error, self.detail = signal.error, signal.detail
+        self._add_up()
+
+    def _add_up(self) -> None:
         if self.bad_probes and self.bad_row >= self._fail:
             self.down = True
 
     def quick_timeout(self, longest: float) -> float:
-        """How long a probe may take while the target is suspected, in seconds.
+        """How long a probe may take while the target is suspected or doubted, in seconds.
 
-        Four times the slowest good one of late, at least half a second, at most `longest`; while nothing has been
-        learned, `longest`.
+        Four times the slowest good one of late, at least half a second, or a quarter in doubt, at most `longest`; while
+        nothing has been learned, `longest`.
         """
         if not self._latencies:
             return longest
-        return min(max(_SLOWNESS_ALLOWED * max(self._latencies), _SHORTEST_TIMEOUT), longest)
+        shortest = _SHORTEST_IN_DOUBT if self.doubts else _SHORTEST_TIMEOUT
+        return min(max(_SLOWNESS_ALLOWED * max(self._latencies), shortest), longest)
 
     def story(self, target: str, now: float) -> str:
         """`primary refused connections (3 bad signals in a row: 2 probes and 1 request, the first 0.4 s ago)`."""
@@ -146,6 +182,9 @@ class Health:
             error=self.error,
             detail=self.detail,
             latencies=tuple(self._latencies),
+            doubts=self.doubts,
+            first_doubt_age=None if self.first_doubt is None else now - self.first_doubt,
+            network_only=self.network_only,
         )
 
     def restore(self, memory: HealthMemory, taken: float) -> None:
@@ -158,3 +197,6 @@ class Health:
         self.last_bad = None if memory.last_bad_age is None else taken - memory.last_bad_age
         self.error, self.detail = memory.error, memory.detail
         self._latencies.extend(memory.latencies)
+        self.doubts = memory.doubts
+        self.first_doubt = None if memory.first_doubt_age is None else taken - memory.first_doubt_age
+        self.network_only = memory.network_only

@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     PRIMARY = "primary"
     SUSPECT = "suspect"
     BACKUP = "backup"
+    RAMP = "ramp"
 
 
 class Kind(StrEnum):
@@ -118,7 +119,8 @@ class Routing:
     """All that a worker needs to know of the world; it holds the last one it was told.
 
     `since_unix` is when the present side began to serve; `targets` has the primary first, then the ladder of
-    backups. `memory` is the controller's own and goes back to a successor should it die.
+    backups. `share` is the percentage of visitors that a RAMP gives to the primary. `memory` is the controller's own
+    and goes back to a successor should it die.
     """
 
     verdict: Verdict
@@ -126,4 +128,5 @@ class Routing:
     fail_count: int
     recover_count: int
     targets: tuple[TargetState, ...]
+    share: int = 100
     memory: bytes = b""

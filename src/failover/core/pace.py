@@ -17,6 +17,7 @@ _BACKUP_AT_FIRST = 0.5
 _AT_FIRST = 10.0
 _BACKUPS_IN_INCIDENT = 2.0
 _IN_FLIGHT_SUSPECT = 4
+_DOUBT = 0.05  # several at a time, so that a hung primary is confirmed within a second of the first hung request
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,24 @@ class Rules:
     check_interval: float = 2.0
     check_timeout: float = 2.0
     backup_check_interval: float = 15.0
+    failback_manual: bool = False
+    ramp_step: float = 2.0
 
 
 class Watch:
-    """One target's health, and when to look at it next. `due` is the time of the next probe."""
+    """One target's health, and when to look at it next. `due` is the time of the next probe.
 
-    __slots__ = ("due", "health", "in_flight", "started")
+    `heard` is when anything came from it last, an error of its own included; `unheard` when a probe found nobody there.
+    """
+
+    __slots__ = ("due", "health", "heard", "in_flight", "started", "unheard")
 
     def __init__(self, health: Health, now: float) -> None:
         self.health = health
         self.due = now
         self.started = -math.inf
         self.in_flight = 0
+        self.heard = self.unheard = -math.inf
 
     def start(self, now: float, interval: float) -> None:
         self.started = now
@@ -51,11 +58,13 @@ class Watch:
         self.due = min(self.due, at)
 
 
-def primary_interval(rules: Rules, verdict: Verdict, since: float) -> float:
+def primary_interval(rules: Rules, verdict: Verdict, since: float, *, doubted: bool) -> float:
     """From one probe of the primary to the next, `since` seconds after the verdict was reached."""
     if verdict is Verdict.SUSPECT:
         return min(_SUSPECT, rules.check_interval)
-    if verdict is Verdict.BACKUP and since < _AT_FIRST:
+    if doubted:
+        return min(_DOUBT, rules.check_interval)
+    if verdict is Verdict.RAMP or (verdict is Verdict.BACKUP and since < _AT_FIRST):
         return min(_BACKUP_AT_FIRST, rules.check_interval)
     return rules.check_interval
 
@@ -67,9 +76,9 @@ def backup_interval(rules: Rules, verdict: Verdict, health: Health) -> float:
     return rules.backup_check_interval
 
 
-def in_flight_limit(verdict: Verdict, *, primary: bool) -> int:
+def in_flight_limit(verdict: Verdict, *, primary: bool, doubted: bool) -> int:
     """How many probes of a target may run at once: in a suspicion a hung one must not delay the next."""
-    return _IN_FLIGHT_SUSPECT if primary and verdict is Verdict.SUSPECT else 1
+    return _IN_FLIGHT_SUSPECT if primary and (doubted or verdict is Verdict.SUSPECT) else 1
 
 
 def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, now: float) -> None:
@@ -81,3 +90,8 @@ def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, 
         watch.hurry(max(now, watch.started + _SUSPECT))
     elif not watch.health.down:
         watch.hurry(now + _BACKUPS_IN_INCIDENT)
+
+
+def hurry_after_overdue(watch: Watch, now: float) -> None:
+    """A request waits for too long: look now, but no more often than in a suspicion as long as probes are answered."""
+    watch.hurry(max(now, watch.started + (_DOUBT if watch.in_flight else _SUSPECT)))

@@ -49,6 +49,8 @@ class Step(Enum):
     """The same target, once, on a fresh connection."""
     NEXT = auto()
     """The next target of the ladder."""
+    HOLD = auto()
+    """Nobody can take this write now and nothing of it was sent: keep it for the primary to come back."""
     END = auto()
     """Answer with an error: it must not be sent again."""
 
@@ -76,3 +78,8 @@ def next_step(progress: Progress, request: Request, tries: int, *, body_at_hand:
     if tries >= MAX_TRIES or not body_at_hand:
         return Step.END
     return TABLE.get(progress, {}).get(request, Step.END)
+
+
+def with_nobody_next(progress: Progress, request: Request) -> Step:
+    """The step instead of NEXT when there is no next target."""
+    return Step.HOLD if progress is Progress.NOTHING_SENT and request is not Request.SAFE else Step.END

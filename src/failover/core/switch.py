@@ -2,24 +2,49 @@
 
 The law of this file:
 
-1.  Only `TABLE` moves the verdict. A move that is not in it cannot happen; docs/verdicts.md is drawn from it.
+1.  Only `TABLE` (table.py) moves the verdict. A move that is not in it cannot happen.
 2.  Time comes in, a deadline goes out. `handle(event, now)` changes the state first and hands back what is to be done;
     afterwards `wake_at()` lies after `now`, or is None. No clock, socket, log or random is known here.
 3.  Each `Probe` handed out is answered by exactly one probe signal; that is how probes in flight are counted.
 4.  The verdict is about the primary alone. A backup's health orders the ladder (routing.py) and moves no verdict: a
     primary that is down is down, whether or not anybody can stand in for it.
+5.  One exception to 4: errors that our own network makes just as well are no verdict on the primary before somebody
+    else was heard. If nobody is, the routing stays as it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from failover.core.events import Effect, Event, Probe, RoutingChanged, Signal, Source, TargetChanged, VerdictChanged
+from failover.core.events import (
+    Effect,
+    Event,
+    GoBack,
+    NetworkChanged,
+    Overdue,
+    Probe,
+    ReadyToGoBack,
+    RoutingChanged,
+    ShareChanged,
+    Signal,
+    Source,
+    TargetChanged,
+    VerdictChanged,
+)
 from failover.core.health import Health, HealthMemory
 from failover.core.hold_down import HoldDown
-from failover.core.model import ErrorType, Verdict
-from failover.core.pace import Rules, Watch, backup_interval, hurry_after_bad, in_flight_limit, primary_interval
+from failover.core.model import NETWORK_ERRORS, ErrorType, Verdict
+from failover.core.pace import (
+    Rules,
+    Watch,
+    backup_interval,
+    hurry_after_bad,
+    hurry_after_overdue,
+    in_flight_limit,
+    primary_interval,
+)
+from failover.core.ramp import Ramp
+from failover.core.table import TABLE, Sign
 from failover.core.words import lasting
 
 PRIMARY = "primary"
@@ -27,24 +52,6 @@ PRIMARY = "primary"
 
 _CALM = 2.0
 _BACKUP_FAIL, _BACKUP_RECOVER = 2, 1
-
-
-class Sign(StrEnum):
-    """What signals and time amount to, for the verdict."""
-
-    BAD = "a bad signal"
-    DOWN = "fail_threshold bad signals in a row, at least one of them a probe's"
-    CALM = "a good probe, and 2 s without a bad signal"
-    PROVEN = "recover_threshold good probes in a row, and the hold-down passed"
-
-
-TABLE: dict[tuple[Verdict, Sign], Verdict] = {
-    (Verdict.PRIMARY, Sign.BAD): Verdict.SUSPECT,
-    (Verdict.PRIMARY, Sign.DOWN): Verdict.BACKUP,  # only with a fail_threshold of 1
-    (Verdict.SUSPECT, Sign.DOWN): Verdict.BACKUP,
-    (Verdict.SUSPECT, Sign.CALM): Verdict.PRIMARY,
-    (Verdict.BACKUP, Sign.PROVEN): Verdict.PRIMARY,  # a ramp has its place here, between the two
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,10 @@ class Memory:
     hold_steps: int
     recovered_age: float | None
     healths: dict[str, HealthMemory]
+    ramp_step: int = 0
+    ramp_age: float = 0.0
+    ramp_proven: bool = False
+    asked: bool = False
 
 
 class Switch:
@@ -72,6 +83,10 @@ class Switch:
             self._watches[alias] = Watch(Health(_BACKUP_FAIL, _BACKUP_RECOVER), now)
         self._hold_down = HoldDown()
         self._since = now
+        self._ramp = Ramp(rules.ramp_step, now)
+        self._asked = False  # a person wants the primary back
+        self._ready = False  # it could be, and that was told
+        self._cut = False  # our own network is, and that was told
         self.verdict = Verdict.PRIMARY
 
     # What others read.
@@ -84,7 +99,15 @@ class Switch:
     @property
     def recover_count(self) -> int:
         """Consecutive good probes of the primary while a backup serves, counted up to the threshold."""
-        return min(self._primary.good_probes, self._rules.recover_threshold) if self.verdict is Verdict.BACKUP else 0
+        backup_serves = self.verdict in (Verdict.BACKUP, Verdict.RAMP)
+        return min(self._primary.good_probes, self._rules.recover_threshold) if backup_serves else 0
+
+    @property
+    def share(self) -> int:
+        """Percent of the visitors that the primary gets."""
+        if self.verdict is Verdict.RAMP:
+            return self._ramp.share
+        return 0 if self.verdict is Verdict.BACKUP else 100
 
     def usable(self, alias: str) -> bool:
         """False when the target is known bad. Nothing is, before a probe was answered."""
@@ -100,8 +123,10 @@ class Switch:
         times = [watch.due for alias, watch in self._watches.items() if self._may_probe(alias, watch)]
         if self.verdict is Verdict.SUSPECT and self._calming and self._primary.last_bad is not None:
             times.append(self._primary.last_bad + _CALM)
-        if self.verdict is Verdict.BACKUP and self._recovering:
+        if self.verdict is Verdict.BACKUP and self._recovering and not self._rules.failback_manual:
             times.append(self._since + self._hold_down.seconds)
+        if self.verdict is Verdict.RAMP:
+            times.append(self._ramp.next_at)
         return min(times, default=None)
 
     # What happens.
@@ -110,34 +135,57 @@ class Switch:
         """Take one event at the time `now`, monotonic seconds, and say what is to be done."""
         known = self._view()
         up = {alias: self.usable(alias) for alias in self._watches}
-        if isinstance(event, Signal) and event.target in self._watches:
-            self._take(event, now)
+        self._take(event, now)
         effects: list[Effect] = []
         while (sign := self._sign(now)) is not None:
             effects.append(self._move(sign, now))
+        effects.extend(self._ramp_changed(now))
+        effects.extend(self._told_once(now))
         effects.extend(self._backups_changed(up, now))
         effects.extend(self._due_probes(now))
         if self._view() != known:
             effects.append(RoutingChanged())
         return tuple(effects)
 
-    def _take(self, signal: Signal, now: float) -> None:
-        watch = self._watches[signal.target]
+    def _take(self, event: Event, now: float) -> None:
+        if isinstance(event, GoBack):
+            self._asked = self.verdict is Verdict.BACKUP
+        elif isinstance(event, Overdue) and event.target in self._watches:
+            watch = self._watches[event.target]
+            watch.health.take_overdue(event.good_before, now)
+            hurry_after_overdue(watch, now)
+        elif isinstance(event, Signal) and event.target in self._watches:
+            self._take_signal(event, self._watches[event.target], now)
+
+    def _take_signal(self, signal: Signal, watch: Watch, now: float) -> None:
         probe = signal.source is Source.PROBE
         if probe and watch.in_flight:
             watch.in_flight -= 1
-        before = watch.health.bad_row
+        before, doubted = watch.health.bad_row, watch.health.doubts > 0
         watch.health.take(signal, now)
-        if watch.health.bad_row > before and not signal.good:
+        if signal.good or signal.error not in NETWORK_ERRORS:
+            watch.heard = now
+        elif probe:
+            watch.unheard = now
+        if signal.good:
+            if doubted:
+                watch.due = max(watch.due, watch.started + self._interval(signal.target, now))
+            if signal.target == PRIMARY and not probe:
+                self._ramp = self._ramp.answered()
+        elif watch.health.bad_row > before:
             suspect = self.verdict is Verdict.SUSPECT
             hurry_after_bad(watch, probe=probe, primary=signal.target == PRIMARY, suspect=suspect, now=now)
 
     def _sign(self, now: float) -> Sign | None:
         health = self._primary
         if self.verdict is Verdict.BACKUP:
-            return Sign.PROVEN if self._recovering and now >= self._since + self._hold_down.seconds else None
-        if health.down:
+            return Sign.PROVEN if self._recovering and self._may_go_back(now) else None
+        if self._row_is_full and self._network_is_fine:
             return Sign.DOWN
+        if self.verdict is Verdict.RAMP:
+            if health.bad_row:
+                return Sign.BAD
+            return Sign.RAMPED if self._ramp.last and now >= self._ramp.next_at else None
         if self.verdict is Verdict.PRIMARY:
             return Sign.BAD if health.bad_row else None
         calm = self._calming and (health.last_bad is None or now >= health.last_bad + _CALM)
@@ -152,6 +200,8 @@ class Switch:
             self._hold_down = self._hold_down.after_recovery(now)
         reason = self._reason(sign, now)
         self.verdict, self._since = new, now
+        self._ramp = Ramp(self._rules.ramp_step, now)
+        self._asked = self._ready = False
         self._set_pace(now)
         bad = sign in (Sign.BAD, Sign.DOWN)
         return VerdictChanged(
@@ -170,12 +220,13 @@ class Switch:
         if sign is Sign.CALM:
             return f"{PRIMARY} answered a probe, and no bad signal came for {lasting(_CALM)}"
         if sign is Sign.PROVEN:
-            probes = self._primary.good_probes
-            answered = "a probe" if probes == 1 else f"{probes} probes in a row"
-            return f"{PRIMARY} answered {answered}, {lasting(now - self._since)} after the switch"
+            asked = "; a person asked for it" if self._asked else ""
+            return f"{self._proof}, {lasting(now - self._since)} after the switch{asked}"
+        if sign is Sign.RAMPED:
+            return f"{PRIMARY} failed no visitor in the {lasting(now - self._since)} of the ramp"
         story = self._primary.story(PRIMARY, now)
         recovered = self._hold_down.recovered
-        if sign is Sign.DOWN and self._hold_down.steps and recovered is not None:
+        if TABLE[self.verdict, sign] is Verdict.BACKUP and self._hold_down.steps and recovered is not None:
             again = f"it had recovered {lasting(now - recovered)} before"
             return f"{story}; {again}, so the way back is closed for {lasting(self._hold_down.seconds)}"
         return story
@@ -188,6 +239,39 @@ class Switch:
                 watch.due = now if self.verdict is Verdict.SUSPECT else now + interval
             else:
                 watch.hurry(max(now, watch.started + self._interval(alias, now)))
+
+    def _ramp_changed(self, now: float) -> list[Effect]:
+        if self.verdict is not Verdict.RAMP or self._ramp.last or now < self._ramp.next_at:
+            return []
+        self._ramp = self._ramp.next(now)
+        return [ShareChanged(self._ramp.share)]
+
+    def _told_once(self, now: float) -> list[Effect]:
+        """What is worth a word when it begins, and no move of the verdict."""
+        effects: list[Effect] = []
+        ready = self.verdict is Verdict.BACKUP and self._rules.failback_manual and self._recovering
+        if ready and not self._ready:
+            effects.append(ReadyToGoBack(f"{self._proof}; the way back waits for a person"))
+        self._ready = ready
+        cut = self._network_is_cut(now)
+        if cut and not self._cut:
+            story = self._primary.story(PRIMARY, now)
+            effects.append(NetworkChanged(cut=True, reason=f"{story}; no backup was reached either"))
+        elif self._cut and not cut:
+            effects.append(NetworkChanged(cut=False, reason=f"{PRIMARY} or a backup was heard again"))
+        self._cut = cut
+        return effects
+
+    def _network_is_cut(self, now: float) -> bool:
+        """Whether nobody was heard since the primary was lost. Asks the backups as soon as that may be so."""
+        health = self._primary
+        if self.verdict is not Verdict.SUSPECT or not health.network_only or not health.bad_row:
+            return False
+        lost = health.first_bad or 0.0
+        for watch in self._backup_watches:
+            if watch.started < lost:
+                watch.hurry(now)
+        return self._row_is_full and all(watch.unheard >= lost for watch in self._backup_watches)
 
     def _backups_changed(self, up: dict[str, bool], now: float) -> list[Effect]:
         changes: list[Effect] = []
@@ -206,8 +290,8 @@ class Switch:
             if watch.due > now or not self._may_probe(alias, watch):
                 continue
             watch.start(now, self._interval(alias, now))
-            suspect = alias == PRIMARY and self.verdict is Verdict.SUSPECT
-            probes.append(Probe(alias, watch.health.quick_timeout(longest) if suspect else longest))
+            quick = watch.health.doubts > 0 or self.verdict is Verdict.SUSPECT
+            probes.append(Probe(alias, watch.health.quick_timeout(longest) if quick else longest))
         return probes
 
     # Small questions.
@@ -218,7 +302,34 @@ class Switch:
 
     @property
     def _calming(self) -> bool:
-        return self._primary.good_probes > 0 and not self._primary.bad_row
+        return self._primary.good_probes > 0 and not self._primary.bad_row and not self._primary.down
+
+    @property
+    def _backup_watches(self) -> list[Watch]:
+        return [watch for alias, watch in self._watches.items() if alias != PRIMARY]
+
+    @property
+    def _row_is_full(self) -> bool:
+        """True for a primary that is down by the row at hand, not by one that our own network made and has ended."""
+        return self._primary.down and self._primary.bad_row >= self._rules.fail_threshold
+
+    @property
+    def _network_is_fine(self) -> bool:
+        """False while all we know of the primary could be our own network's fault: nobody else was heard since."""
+        health = self._primary
+        if not health.network_only or health.first_bad is None or not self._backup_watches:
+            return True
+        return any(watch.heard >= health.first_bad for watch in self._backup_watches)
+
+    @property
+    def _proof(self) -> str:
+        probes = self._primary.good_probes
+        return f"{PRIMARY} answered {'a probe' if probes == 1 else f'{probes} probes in a row'}"
+
+    def _may_go_back(self, now: float) -> bool:
+        if self._asked:
+            return True
+        return not self._rules.failback_manual and now >= self._since + self._hold_down.seconds
 
     @property
     def _recovering(self) -> bool:
@@ -226,16 +337,18 @@ class Switch:
 
     def _interval(self, alias: str, now: float) -> float:
         if alias == PRIMARY:
-            return primary_interval(self._rules, self.verdict, now - self._since)
+            doubted = self._primary.doubts > 0
+            return primary_interval(self._rules, self.verdict, now - self._since, doubted=doubted)
         return backup_interval(self._rules, self.verdict, self._watches[alias].health)
 
     def _may_probe(self, alias: str, watch: Watch) -> bool:
-        return watch.in_flight < in_flight_limit(self.verdict, primary=alias == PRIMARY)
+        doubted = watch.health.doubts > 0
+        return watch.in_flight < in_flight_limit(self.verdict, primary=alias == PRIMARY, doubted=doubted)
 
     def _view(self) -> tuple[object, ...]:
         """What the workers know of all this."""
         targets = tuple((self.usable(alias), self.error(alias)) for alias in self._watches)
-        return (self.verdict, self.fail_count, self.recover_count, targets)
+        return (self.verdict, self.fail_count, self.recover_count, self.share, targets)
 
     # Life after death.
 
@@ -248,6 +361,10 @@ class Switch:
             hold_steps=self._hold_down.steps,
             recovered_age=None if recovered is None else now - recovered,
             healths={alias: watch.health.snapshot(now) for alias, watch in self._watches.items()},
+            ramp_step=self._ramp.step,
+            ramp_age=now - self._ramp.since,
+            ramp_proven=self._ramp.proven,
+            asked=self._asked,
         )
 
     @classmethod
@@ -263,14 +380,9 @@ class Switch:
         switch._since = taken - memory.age
         recovered = None if memory.recovered_age is None else taken - memory.recovered_age
         switch._hold_down = HoldDown(memory.hold_steps, recovered)
+        switch._ramp = Ramp(rules.ramp_step, taken - memory.ramp_age, memory.ramp_step, memory.ramp_proven)
+        switch._asked = memory.asked
         for alias, health in memory.healths.items():
             if alias in switch._watches:
                 switch._watches[alias].health.restore(health, taken)
         return switch
-
-
-def diagram() -> str:
-    """The table as a Mermaid state diagram; docs/verdicts.md has it."""
-    lines = ["stateDiagram-v2", "    [*] --> PRIMARY"]
-    lines += [f"    {old.name} --> {new.name}: {sign}" for (old, sign), new in TABLE.items()]
-    return "\n".join(lines)

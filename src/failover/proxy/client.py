@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Client:
         if not request_id or not _REQUEST_ID.fullmatch(request_id):
             head.request_id = request_id = self._worker.request_id()
         return lines + request_id
+
+    def number(self, head: RequestHead) -> int:
+        """A hash of the address that asks, the same in all workers: it decides who belongs to the share of a ramp."""
+        given = head.forwarded.get(b"x-forwarded-for", b"") if self._trusted and head.forwarded else b""
+        return zlib.crc32(given.partition(b",")[0].strip() or self.address.encode())
 
     def scheme(self, head: RequestHead) -> bytes:
         """The scheme of the public site, as far as we know it."""

@@ -2,7 +2,7 @@
 
 The law: `downstream` never speaks to `upstream`, both know the exchange. It asks the core at four joints (`start`: head
 read; `_step`: a try failed; `answer` and `whole`: response head read; `_over`: exchange over), body bytes pass through
-it untouched, and it ends exactly once: answered, cut, or left by its client.
+it untouched (`relay`), and it ends exactly once: answered, cut, or left by its client.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from failover.core.model import ErrorType
+from failover.core.model import ErrorType, Verdict
 from failover.core.rescue import Progress, Step
 from failover.faults import OUR_OWN, Fault
 from failover.proxy import answers
 from failover.proxy.choice import Choice
-from failover.proxy.chunked import frame, last_chunk
 from failover.proxy.flow import NEVER, keep_alive
 from failover.proxy.heads import for_client, for_target
+from failover.proxy.race import OUTRUN, Rival
+from failover.proxy.relay import Relay
 from failover.proxy.tunnel import join
-from failover.proxy.upload import Upload
 
 if TYPE_CHECKING:
     from failover.proxy.downstream import Downstream
@@ -30,32 +30,26 @@ if TYPE_CHECKING:
 _TIMEOUTS = frozenset(
     {ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.CONNECTION_READ_TIMEOUT, ErrorType.CONNECTION_TIMEOUT},
 )
-_GATEWAY_ERRORS = frozenset((502, 503, 504))
+# The last ones are a CDN's for an app that it cannot reach or whose certificate it does not accept.
+_GATEWAY_ERRORS = frozenset((502, 503, 504, *range(520, 527), 530))
 _MISSES = frozenset((403, 404))
 
+READ_ONLY = "This site can only be read at the moment. Please try again shortly."
 
-class Exchange:
+
+class Exchange(Relay):
     """One request and its answer, over up to three tries."""
 
     # Defaults stand on the class: most requests change none of them.
     pool: Pool | None = None
-    upstream: Upstream | None = None
-    over = False
-    reading_paused = False
     status = 0
-    sent_bytes = 0
+    held_until = 0.0
+    doubted = False
     _answered = False
-    _chunked_out = False
-    _upload: Upload
     _choice: Choice | None = None
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
-        self.downstream = downstream
-        self.worker = downstream.worker
-        self.head = head
-        self.upload_done = head.length == 0
-        if head.length:
-            self._upload = Upload(head.length)
+        super().__init__(downstream, head)
         self.started = monotonic()
 
     @property
@@ -63,20 +57,23 @@ class Exchange:
         """True once the client has seen the beginning of an answer."""
         return self._answered
 
-    @property
-    def endless(self) -> bool:
-        """True while an answer flows whose length nobody knows, such as an event stream."""
-        return self._chunked_out
-
     # -- joint 1: the head is read
 
     def start(self) -> None:
         worker = self.worker
-        self._plan = worker.safe if self.head.safe and not self.head.upgrade else worker.writes
-        if self._plan:
-            self._try(self._plan[0])
-        else:
-            self._refuse(503, "This site can only be read at the moment. Please try again shortly.", None)
+        if self.head.safe and not self.head.upgrade:
+            self._try(self._plan()[0] if worker.ramping else worker.safe[0])
+            return
+        plan = self._plan()
+        if plan and not worker.hold.waiting:
+            self._try(plan[0])
+        elif not self._hold():
+            self._refuse(503, READ_ONLY, None)
+
+    def _plan(self) -> tuple[Pool, ...]:
+        """The ladder as it is now, best first."""
+        head = self.head
+        return self.worker.plan(self.downstream.client, head, safe=head.safe and not head.upgrade)
 
     def _try(self, pool: Pool) -> None:
         self.pool = pool
@@ -96,47 +93,18 @@ class Exchange:
     def _send(self, pool: Pool, upstream: Upstream) -> None:
         self.upstream = upstream
         upstream.begin(self)
-        worker = self.worker
-        head = for_target(self.head, pool, self.downstream.client)
-        upstream.transport.write(head + self._upload.so_far() if self.head.length else head)
-        if self.upload_done:
-            upstream.deadline = worker.now + worker.settings.first_byte_timeout
-        else:
-            upstream.deadline = NEVER  # nothing is owed before the body is complete
+        self.write_request(pool, upstream)
         if self.head.length and not upstream.paused:
             self.downstream.resume_upload()
 
-    # -- the body, on its way up
-
-    def upload(self, pieces: list[bytes]) -> None:
-        """Body bytes from the client: passed on, or kept while no target is connected."""
-        if self.upstream is not None:
-            self.upstream.transport.write(self._upload.send(pieces))
-        elif not self._upload.keep(pieces):
-            self.downstream.pause_upload()
-
-    def upload_end(self, trailers: bytes) -> None:
-        """The request's body is complete: from here the time to the first byte of the answer counts."""
-        self.upload_done = True
-        last = self._upload.end(trailers)
-        upstream = self.upstream
-        if upstream is None:
-            return
-        if last:
-            upstream.transport.write(last)
-        if not upstream.answering:
-            upstream.deadline = self.worker.now + self.worker.settings.first_byte_timeout
-
-    def upload_paused(self) -> None:
-        """The target reads too slowly: the client waits, and the target's time runs."""
-        if self.upstream is not None and not self.upstream.answering:
-            self.upstream.deadline = self.worker.now + self.worker.settings.idle_timeout
-        self.downstream.pause_upload()
-
-    def upload_resumed(self) -> None:
-        if self.upstream is not None and not self.upstream.answering and not self.upload_done:
-            self.upstream.deadline = NEVER
-        self.downstream.resume_upload()
+    def write_request(self, pool: Pool, upstream: Upstream) -> None:
+        """Send all that there is of the request to a target."""
+        head = for_target(self.head, pool, self.downstream.client)
+        upstream.transport.write(head + self._upload.so_far() if self.head.length else head)
+        if self.upload_done:
+            upstream.await_head()
+        else:
+            upstream.deadline = NEVER  # nothing is owed before the body is complete
 
     # -- joint 2: a try failed
 
@@ -164,12 +132,10 @@ class Exchange:
         if self._is_evidence(fault, progress):
             pool.failed(fault.error, fault.detail)
         self.worker.stats.failed_tries += 1
-        if self._went_on(pool, fault, progress):
-            return
         if progress is Progress.HEAD_PASSED_ON:
-            self.worker.stats.cut += 1
-            self._over()
-            self.downstream.cut()
+            self.cut()
+        elif self._went_on(pool, fault, progress):
+            return
         elif self._choice is not None and self._choice.answer is not None:
             head, body, self.pool = self._choice.answer
             self._pass_on(self.pool, head, body)
@@ -182,19 +148,31 @@ class Exchange:
 
     def _went_on(self, pool: Pool, fault: Fault, progress: Progress) -> bool:
         """Ask the core whether to try again, and do it."""
-        choice = self._choose()
-        step = choice.after(progress, fault, body_at_hand=not self.head.length or self._upload.at_hand)
+        choice = self._choose(pool)
+        step = choice.after(progress, fault, body_at_hand=self.can_be_sent_again)
         if step is Step.SAME_FRESH:
             pool.connect(self)
         elif step is Step.NEXT:
             self.worker.stats.rescued_tries += 1
-            self._try(choice.pool)
+            self._go_to_next(choice)
+        elif step is Step.HOLD:
+            return self._hold()
         return step is not Step.END
 
-    def _choose(self) -> Choice:
-        """The choice of this exchange, made at its first failure."""
+    def _go_to_next(self, choice: Choice) -> None:
+        rival, choice.rival = choice.rival, None
+        if rival is None:
+            self._try(choice.pool)
+            return
+        self.pool = rival.pool
+        self.upstream = upstream = rival.hand_over()
+        if upstream is not None:
+            upstream.exchange = self
+
+    def _choose(self, pool: Pool) -> Choice:
+        """The choice of this exchange, made at its first failure, which was this target's."""
         if self._choice is None:
-            self._choice = Choice(self.worker, self._plan, self.head, self.started)
+            self._choice = Choice(self.worker, self.head, pool, self._plan)
         return self._choice
 
     def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
@@ -207,6 +185,65 @@ class Exchange:
             return fault.error not in OUR_OWN
         client_is_fair = self.upload_done and not self.downstream.half_closed
         return progress is not Progress.REUSED_CLOSED and fault.error not in OUR_OWN and client_is_fair
+
+    # -- waiting: for a target that is in doubt, and for one that can take a write
+
+    def race(self) -> None:
+        """The target keeps us waiting and is in doubt: ask the next one as well, and take the first good answer."""
+        pool = self.pool
+        if self._answered or self.over or pool is None or not self.head.safe or self.head.upgrade:
+            return
+        if not (self.upload_done and self.can_be_sent_again):
+            return
+        choice = self._choose(pool)
+        second = choice.beside()
+        if second is not None:
+            choice.rival = Rival(self, second)
+            choice.rival.start()
+
+    def outrun(self, rival: Rival, upstream: Upstream | None) -> None:
+        """The rival's answer is here first and good: it is ours now, and `upstream` brings the rest of it, if any."""
+        first, choice = self.pool, self._choice
+        self._drop_upstream()
+        self.pool, self.upstream = rival.pool, upstream
+        if upstream is not None:
+            upstream.exchange = self
+        if first is not None and choice is not None:
+            first.overdue()
+            choice.rival = None
+            choice.move_to(rival.pool, OUTRUN)
+        self.worker.stats.rescued_tries += 1
+
+    def rival_lost(self) -> None:
+        if self._choice is not None:
+            self._choice.rival = None
+
+    def _hold(self) -> bool:
+        """Wait for somebody who can take this write. False when there is no waiting for it."""
+        worker = self.worker
+        if self.head.upgrade or (worker.routing.verdict is Verdict.BACKUP and worker.writes):
+            return False  # a tunnel is not worth a wait; all are down and have been tried anyway
+        if not worker.hold.take(self):
+            return False
+        self._end_choice()
+        self.pool = None
+        return True
+
+    def deliver(self, to: Pool | None = None) -> None:
+        """The wait of a held write is over: send it, to this target or to whom it may concern now."""
+        if to is None:
+            plan = self._plan()
+            if not plan:
+                if not self._hold():
+                    self.give_up()
+                return
+            to = plan[0]
+        self.worker.stats.delivered += 1
+        self._try(to)
+
+    def give_up(self) -> None:
+        """A held write has waited for as long as it may."""
+        self._refuse(503, READ_ONLY, None)
 
     # -- joint 3: the response head is read
 
@@ -229,6 +266,8 @@ class Exchange:
         if pool is None:
             return
         self._answered = True
+        if self._choice is not None:
+            self._choice.settle()
         self.status = head.status
         closing = self._closing()
         out = self._head_for_client(pool, head, closing=closing or (head.length < 0 and self.head.http10))
@@ -265,7 +304,7 @@ class Exchange:
         self._over()
         early = downstream.leave()
         downstream.transport.write(out + data)
-        join(self.worker, downstream.transport, upstream.transport, early)
+        join(pool, downstream.transport, upstream.transport, early)
 
     def _accept(self, head: ResponseHead, body: bytes | None = None) -> Pool | None:
         """Take its status for evidence about the target (spec section 8), and the answer for the client's.
@@ -276,19 +315,28 @@ class Exchange:
         pool = self.pool
         if pool is None:
             return None
-        if head.status in _GATEWAY_ERRORS:
-            return self._gateway_error(pool, head, body)
+        if head.status >= 500:
+            return self._server_error(pool, head, body)
         pool.good += 1
+        if not self.head.length and self._choice is None and not self.held_until:
+            pool.latencies.append(monotonic() - self.started)
         if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept").lower():
             self._drop_upstream()
             self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)
             return None
         return pool
 
-    def _gateway_error(self, pool: Pool, head: ResponseHead, body: bytes | None) -> Pool | None:
+    def _server_error(self, pool: Pool, head: ResponseHead, body: bytes | None) -> Pool | None:
+        """A 502, 503 or 504 says that the target cannot; all others that it failed at this one thing."""
         fault = Fault(ErrorType.HTTP_5XX, f"answered {head.status}")
-        pool.failed(fault.error, fault.detail)
-        choice = self._choose()
+        if head.status in _GATEWAY_ERRORS:
+            pool.failed(fault.error, fault.detail)
+        else:
+            pool.server_error(self.head.target)
+            # A visitor of the ramp has been sent to the primary as a trial: what fails there is not his to bear.
+            if self.worker.routing.verdict is not Verdict.RAMP or pool is not self.worker.primary:
+                return pool
+        choice = self._choose(pool)
         if body is not None and choice.answer is None:
             choice.answer = (head, body, pool)
         upstream, self.upstream = self.upstream, None
@@ -315,49 +363,28 @@ class Exchange:
         rescued = answers.rescued_from(choice.rescued_from) if choice is not None and choice.pool is pool else b""
         return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
 
-    # -- the body, on its way down
-
-    def stream(self, data: bytes) -> None:
-        self.sent_bytes += len(data)
-        if self._chunked_out:
-            self.downstream.transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
-        else:
-            self.downstream.transport.write(data)
-
-    def stream_pieces(self, pieces: list[bytes]) -> None:
-        if self._chunked_out:
-            self.sent_bytes += sum(map(len, pieces))
-            self.downstream.transport.write(frame(pieces))
-        else:
-            for piece in pieces:
-                self.stream(piece)
+    # -- joint 4: the exchange is over
 
     def finished(self, trailers: bytes) -> None:
         """The whole answer has come and the connection to the target is released."""
         if self.over:
             return
-        if self._chunked_out:
-            self.downstream.transport.write(last_chunk(trailers))
+        self.end_stream(trailers)
         self._done()
-
-    def reading_too_slowly(self) -> None:
-        """The client's buffer is full: the target waits too."""
-        self.reading_paused = True
-        if self.upstream is not None:
-            self.upstream.pause()
-
-    def reading_again(self) -> None:
-        self.reading_paused = False
-        if self.upstream is not None:
-            self.upstream.resume()
-
-    # -- joint 4: the exchange is over
 
     def abandon(self) -> None:
         """The client is gone: whatever its target does now is nobody's fault."""
         self.worker.stats.aborted += 1
+        self.worker.hold.leave(self)
         self._drop_upstream()
         self._over()
+
+    def cut(self) -> None:
+        """The answer cannot be completed, and the client must see it."""
+        self.worker.stats.cut += 1
+        self._drop_upstream()
+        self._over()
+        self.downstream.cut()
 
     def _refuse(self, status: int, text: str, fault: Fault | None) -> None:
         """Answer by ourselves."""
@@ -379,6 +406,11 @@ class Exchange:
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.abandon()
+
+    def _end_choice(self) -> None:
+        choice, self._choice = self._choice, None
+        if choice is not None:
+            choice.over()
 
     def _done(self) -> None:
         self._over()

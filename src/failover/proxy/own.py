@@ -65,7 +65,7 @@ def _ready(worker: Worker) -> tuple[int, bytes, bytes]:
 def _state(worker: Worker) -> tuple[int, bytes, bytes]:
     routing = worker.routing
     state: dict[str, object] = {
-        "on_backup": routing.verdict is Verdict.BACKUP,
+        "on_backup": routing.verdict in (Verdict.BACKUP, Verdict.RAMP),
         "since_unix": int(routing.since_unix),
     }
     if worker.settings.public_state == "full":
@@ -76,8 +76,9 @@ def _state(worker: Worker) -> tuple[int, bytes, bytes]:
             "backup": backups[0].url,
             "fail_count": routing.fail_count,
             "recover_count": routing.recover_count,
-            "mode": "auto",
+            "mode": worker.settings.failback,
             "verdict": routing.verdict.value,
+            "share": routing.share,
             "targets": [
                 {
                     "alias": target.alias,

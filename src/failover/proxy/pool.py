@@ -7,19 +7,28 @@ they are closed before a common server would close them, and leave the pool the 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.core.headers import host_to_send, location_rewriter
 from failover.core.model import Address, ErrorType, Kind, Target, TargetState
+from failover.core.patience import HEAD_START, head_start, patience
+from failover.core.ratio import Ratio
 from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 from failover.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from failover.proxy.exchange import Exchange
+    from failover.proxy.race import Rival
     from failover.proxy.worker import Worker
 
 
+_MEASURED = 1024
+_MOST_TOLD = 10
 _GONE = frozenset({ErrorType.CONNECTION_REFUSED, ErrorType.CONNECTION_TERMINATED})
 
 
@@ -53,10 +62,16 @@ class Pool:
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.good = 0
+        self.latencies: deque[float] = deque(maxlen=_MEASURED)  # of first heads, in seconds
+        self.patience = patience((), settings.first_byte_timeout)
+        self.head_start = HEAD_START
+        self._ratio = Ratio()
+        self._overdue_told_at = 0.0
+        self._overdue_told = 0
         self._good_told = 0
         self._bad_in_row = 0
         self._bad_told_at = 0.0
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], Exchange | Rival] = {}
 
     def told(self, state: TargetState) -> None:
         """Take over what the controller says; connections to addresses that are gone finish what they carry."""
@@ -82,13 +97,13 @@ class Pool:
             upstream.close()
         return None
 
-    def connect(self, exchange: Exchange) -> None:
+    def connect(self, exchange: Exchange | Rival) -> None:
         """Open a connection for `exchange`: its `connected` or `not_connected` is called, never before we return."""
         task = self.worker.loop.create_task(self._connect(exchange))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        self._connecting[task] = exchange
+        task.add_done_callback(self._connecting.pop)
 
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self, exchange: Exchange | Rival) -> None:
         try:
             async with asyncio.timeout(self.worker.settings.connect_timeout):
                 upstream = await self._open()
@@ -133,10 +148,48 @@ class Pool:
         good_before, self._good_told = self.good - self._good_told, self.good
         if good_before:
             self._bad_in_row = 1
-        elif self._bad_in_row > 10 and self._bad_told_at == self.worker.now:
+        elif self._bad_in_row > _MOST_TOLD and self._bad_told_at == self.worker.now:
             return
         self._bad_told_at = self.worker.now
         self.worker.tell_failure(self.alias, error, detail, good_before)
+
+    def server_error(self, target: bytes) -> None:
+        """Count a 500: alone it says nothing of the target."""
+        story = self._ratio.error(target.decode("latin-1"), self.good, monotonic())
+        if story is not None:
+            self.failed(ErrorType.HTTP_5XX, story)
+
+    def overdue(self) -> None:
+        """Tell the controller that a request waits here for longer than is usual: at once, and thinned out."""
+        now = self.worker.now
+        if self._overdue_told_at != now:
+            self._overdue_told_at, self._overdue_told = now, 0
+        self._overdue_told += 1
+        if self._overdue_told <= _MOST_TOLD:
+            good_before, self._good_told = self.good - self._good_told, self.good
+            self.worker.tell_overdue(self.alias, good_before)
+
+    def waiting(self) -> Iterator[Exchange | Rival]:
+        """Who waits here, for a connection or an answer, while his client has seen nothing."""
+        yield from [upstream.exchange for upstream in self.open if upstream.exchange and upstream.waiting]
+        yield from self._still_connecting()
+
+    def _still_connecting(self) -> list[Exchange | Rival]:
+        return [one for one in self._connecting.values() if one.pool is self and not one.over]
+
+    def learn(self) -> None:
+        """What is usual here, from the latest answers; what is learned in a suspicion is not usual."""
+        self.patience = patience(self.latencies, self.worker.settings.first_byte_timeout)
+        self.head_start = head_start(self.latencies)
+
+    def look_after_connecting(self) -> None:
+        """Who waits for a connection waits for an answer as well."""
+        if self._connecting:
+            usual = monotonic() - self.patience
+            for one in self._still_connecting():
+                if one.started < usual and not one.doubted:
+                    one.doubted = True
+                    self.overdue()
 
     def close(self) -> None:
         """Close what is idle; connections in use close themselves when their exchange is over."""

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from failover.proxy.flow import NEVER, WRITE_BUFFER, keep_alive, outstanding, reset
 
 if TYPE_CHECKING:
-    from failover.proxy.worker import Worker
+    from failover.proxy.pool import Pool
 
 
 class Tunnel:
-    """Two connections joined. It is over when both are lost."""
+    """Two connections joined. It is over when both are lost. `pool` is that of its target."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._worker = worker = pool.worker
         self._ends: list[TunnelEnd] = []
         self._ending = False
         self.deadline = NEVER
@@ -32,6 +33,11 @@ class Tunnel:
             end.own.set_protocol(end)
             if end.own.get_write_buffer_size() > WRITE_BUFFER:
                 end.pause_writing()  # it was full before, so nobody will say so again
+
+    def leave(self) -> None:
+        """Its target no longer serves: end it, so that the client comes to the one that does."""
+        for end in self._ends:
+            end.own.close()
 
     def watch(self) -> None:
         """Bytes have passed, or a side has begun or ceased to read: how long may the tunnel stand still now?"""
@@ -117,8 +123,8 @@ class TunnelEnd(asyncio.Protocol):
         return self.full and 0 < self._unsent < before
 
 
-def join(worker: Worker, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
+def join(pool: Pool, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
     """Make a tunnel of two connections; `early` is what the client sent before it was one."""
-    Tunnel(worker).join(client, target)
+    Tunnel(pool).join(client, target)
     if early:
         target.write(early)

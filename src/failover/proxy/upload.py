@@ -22,6 +22,10 @@ class Upload:
         self._trailers = b""
         self.at_hand = True
 
+    @property
+    def kept_bytes(self) -> int:
+        return self._size if self.at_hand else 0
+
     def keep(self, pieces: list[bytes]) -> bool:
         """Keep bytes for a target to come. False when that is enough for now."""
         self._kept += pieces

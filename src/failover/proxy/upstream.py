@@ -20,6 +20,7 @@ from failover.proxy.wire import MAX_HEAD
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
     from failover.proxy.pool import Pool
+    from failover.proxy.race import Rival
 
 SMALL_ANSWER = 64 * 1024
 """An answer of up to this many bytes is passed on only when it is whole: its target may die in the middle of it."""
@@ -38,6 +39,7 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_chunked",
+        "_doubted",
         "_head",
         "_heard",
         "_held",
@@ -66,7 +68,8 @@ class Upstream(asyncio.Protocol):
         self.deadline = NEVER
         self.paused = False
         # for the exchange
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Rival | None = None
+        self._doubted = False
         self._heard = False
         self._unsent = NEVER
         self._buffer = b""
@@ -92,7 +95,7 @@ class Upstream(asyncio.Protocol):
             if self._head is None:
                 self._read_head(exchange, data)
             else:
-                self._read_body(exchange, data)
+                self._read_body(data)
         except Malformed as error:
             self._fail(Fault(ErrorType.HTTP_PROTOCOL_ERROR, error.reason))
 
@@ -128,16 +131,31 @@ class Upstream(asyncio.Protocol):
 
     # -- called by the exchange
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, exchange: Exchange | Rival) -> None:
         """Carry this exchange from now on."""
         self.exchange = exchange
         self._heard = False
         self._unsent = NEVER
 
+    def await_head(self) -> None:
+        """The request is sent whole: the answer is owed, first of all as soon as is usual here."""
+        self._doubted = False
+        self.deadline = self.pool.worker.now + self.pool.patience
+
     @property
     def answering(self) -> bool:
         """True once a byte of the answer has come."""
         return self._heard
+
+    @property
+    def waiting(self) -> bool:
+        """True while it carries a request and its client has seen nothing of the answer."""
+        return self.exchange is not None and not self.exchange.answering
+
+    @property
+    def streams_events(self) -> bool:
+        """True while it brings an event stream."""
+        return self.exchange is not None and self._head is not None and self._head.event_stream
 
     @property
     def head_read(self) -> bool:
@@ -168,6 +186,12 @@ class Upstream(asyncio.Protocol):
         self.exchange = None
         self.close()
 
+    def leave(self) -> None:
+        """The target no longer serves: cut its event stream, so that the client comes to the one that does."""
+        exchange = self.exchange
+        if exchange is not None and self.streams_events:
+            exchange.cut()
+
     def close(self) -> None:
         self.transport.abort()
 
@@ -181,6 +205,10 @@ class Upstream(asyncio.Protocol):
             self.close()
         elif self._head is None and self._still_sending():
             self.deadline = self.pool.worker.now + self.pool.worker.settings.first_byte_timeout
+        elif self._head is None and not self._doubted:
+            self._doubted = True
+            self.deadline += self.pool.worker.settings.first_byte_timeout - self.pool.patience
+            self.pool.overdue()
         elif self._head is None:
             self._fail(Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no answer in time"))
         else:
@@ -195,7 +223,7 @@ class Upstream(asyncio.Protocol):
 
     # -- reading the answer
 
-    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+    def _read_head(self, exchange: Exchange | Rival, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -219,7 +247,7 @@ class Upstream(asyncio.Protocol):
             return
         self._frame(exchange, head, data)
 
-    def _frame(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
+    def _frame(self, exchange: Exchange | Rival, head: ResponseHead, data: bytes) -> None:
         """Where this answer ends, and how its beginning is passed on (RFC 9112 section 6.3, spec section 6)."""
         length = 0 if exchange.head.method == b"HEAD" or head.status in _NO_BODY else head.length
         self._left = length
@@ -240,30 +268,28 @@ class Upstream(asyncio.Protocol):
         if length == CHUNKED:
             self._chunked = ChunkedReader()
         self._held = []  # the head waits for its first body bytes
-        if head.event_stream and not self._announce(exchange):
+        if head.event_stream and self._announce() is None:
             return
         self._touch()
         if data:
-            self._read_body(exchange, data)
+            self._read_body(data)
 
-    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> None:
         if self._chunked is not None:
-            self._read_chunked(exchange, self._chunked, data)
+            self._read_chunked(self._chunked, data)
             return
-        if self._left == UNTIL_CLOSE:
-            if self._announce(exchange):
+        left = self._left - len(data)
+        if self._left == UNTIL_CLOSE or (left > 0 and self._held is None):
+            exchange = self._announce()
+            if exchange is not None:
+                if self._left != UNTIL_CLOSE:
+                    self._left = left
                 exchange.stream(data)
                 self._touch()
             return
-        left = self._left - len(data)
-        if left > 0 and self._held is None:
-            self._left = left
-            exchange.stream(data)
-            self._touch()
-            return
-        self._read_counted(exchange, data, left)
+        self._read_counted(data, left)
 
-    def _read_counted(self, exchange: Exchange, data: bytes, left: int) -> None:
+    def _read_counted(self, data: bytes, left: int) -> None:
         if left < 0:
             data = data[:left]
         self._left = max(left, 0)
@@ -271,37 +297,44 @@ class Upstream(asyncio.Protocol):
         held = self._held
         if held is not None and head is not None and head.length <= SMALL_ANSWER:
             held.append(data)
-            if left <= 0:
+            exchange = self.exchange
+            if left <= 0 and exchange is not None:
                 self._release(exchange, head, keep=left == 0)
                 exchange.whole(head, b"".join(held))
             else:
                 self._touch()
             return
-        if not self._announce(exchange):
+        receiver = self._announce()
+        if receiver is None:
             return
-        exchange.stream(data)
+        receiver.stream(data)
         if left <= 0:
             self._end(b"", keep=left == 0)
         else:
             self._touch()
 
-    def _read_chunked(self, exchange: Exchange, chunked: ChunkedReader, data: bytes) -> None:
+    def _read_chunked(self, chunked: ChunkedReader, data: bytes) -> None:
         payload = chunked.feed(data)
-        if (payload or chunked.done) and not self._announce(exchange):
-            return
-        if payload:
+        if payload or chunked.done:
+            exchange = self._announce()
+            if exchange is None:
+                return
             exchange.stream_pieces(payload)
         if chunked.done:
             self._end(chunked.trailers, keep=not chunked.rest)
         else:
             self._touch()
 
-    def _announce(self, exchange: Exchange) -> bool:
-        """Pass the head on, once. False when the exchange does not want this answer."""
-        if self._held is not None and self._head is not None:
+    def _announce(self) -> Exchange | None:
+        """Pass the head on, once; the exchange that gets the body, or None when nobody wants this answer.
+
+        A rival that wins with this head hands us to its exchange.
+        """
+        exchange = self.exchange
+        if exchange is not None and self._held is not None and self._head is not None:
             self._held = None
             exchange.answer(self._head)
-        return self.exchange is exchange
+        return self.exchange  # type: ignore[return-value]  # a rival has won or lost by now
 
     def _touch(self) -> None:
         """Bytes came: the target has until then to send more. Event streams may be silent for as long as they like."""
@@ -314,14 +347,12 @@ class Upstream(asyncio.Protocol):
     # -- the ends
 
     def _end(self, trailers: bytes, *, keep: bool) -> None:
-        exchange, head = self.exchange, self._head
-        if exchange is None or head is None:
-            return
-        if self._announce(exchange):
+        exchange, head = self._announce(), self._head
+        if exchange is not None and head is not None:
             self._release(exchange, head, keep=keep)
             exchange.finished(trailers)
 
-    def _release(self, exchange: Exchange, head: ResponseHead, *, keep: bool) -> None:
+    def _release(self, exchange: Exchange | Rival, head: ResponseHead, *, keep: bool) -> None:
         """The answer is over: back to the pool, or closed, before the exchange goes on to the client's next request."""
         self.exchange = None
         exchange.upstream = None

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import ipaddress
 import os
+import random
 import secrets
 import signal
 import socket
@@ -19,10 +20,12 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from failover.channel import Counters, Failure, Hello, Peer, Told
+from failover.channel import Counters, Failure, Hello, Peer, Told, Waiting
 from failover.core.model import Verdict
+from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.observe import log
+from failover.proxy.hold import Hold
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
 from failover.proxy.wire import HeadReader
@@ -32,15 +35,20 @@ if TYPE_CHECKING:
 
     from failover.core.model import ErrorType, Routing
     from failover.launch import Launch
+    from failover.proxy.client import Client
     from failover.proxy.downstream import Downstream
     from failover.proxy.exchange import Exchange
+    from failover.proxy.fields import RequestHead
     from failover.proxy.tunnel import Tunnel
 
-TICK_S = 0.1
+TICK_S = 0.05
 """How coarse the clock is: all deadlines are looked after by one timer, none has one of its own."""
 
-_CLIENT_TICKS = 5
-_COUNTER_TICKS = 10
+_CLIENT_TICKS = 10
+_COUNTER_TICKS = 20
+_RACE_TICK_S = 0.02
+_SUSPECTING_S = 1.0
+_LEAVE_WITHIN_S = 5.0
 _RECONNECT_S = 0.05
 _LEAST_RESCUES = 3
 _RESCUED_PART = 5
@@ -58,6 +66,7 @@ class Stats:
         self.rejected = 0
         self.aborted = 0
         self.cut = 0
+        self.delivered = 0
 
     def values(self) -> dict[str, int]:
         return dict(vars(self))
@@ -83,8 +92,16 @@ class Worker:
         self._id_count = 0
         self.targets = (settings.primary, *settings.backup)
         self.pools = {target.alias: Pool(self, target) for target in self.targets}
+        self.primary = self.pools[settings.primary.alias]
+        # The ladders as told, for everybody; in a ramp there are others for the visitors that it has chosen.
         self.safe: tuple[Pool, ...] = ()
         self.writes: tuple[Pool, ...] = ()
+        self.ramping = False
+        self._chosen_safe: tuple[Pool, ...] = ()
+        self._chosen_writes: tuple[Pool, ...] = ()
+        self.hold = Hold(self, settings.workers)
+        self._leaving: list[tuple[float, Callable[[], None]]] = []
+        self._racing = False
         self.downstreams: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.overflow: set[Downstream] = set()
@@ -97,7 +114,7 @@ class Worker:
         self._connecting: asyncio.Task[None] | None = None
         self._ticks = 0
         self._rescues = 0
-        self._suspecting = False  # we have told of a failure, and the controller's word on it is on its way
+        self._suspecting_until = 0.0  # we have told of a failure, and the controller's word on it is on its way
         self.stopped = loop.create_future()
 
     # -- life
@@ -152,12 +169,19 @@ class Worker:
         for pool in self.pools.values():
             for upstream in [u for u in pool.open if u.deadline < now]:
                 upstream.expire()
+            pool.look_after_connecting()
+        self.hold.tick()
+        if self._leaving:
+            self._leave_in_turn()
         if self._ticks % _CLIENT_TICKS == 0:
             for downstream in [d for d in self.downstreams if d.deadline < now]:
                 downstream.expire()
             for tunnel in [t for t in self.tunnels if t.deadline < now]:
                 tunnel.expire()
         if self._ticks % _COUNTER_TICKS == 0 and self._peer is not None:
+            if self.routing.verdict is Verdict.PRIMARY:
+                for pool in self.pools.values():
+                    pool.learn()
             good = {alias: pool.good for alias, pool in self.pools.items()}
             self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
         self._stop_when_idle()
@@ -190,26 +214,91 @@ class Worker:
 
     def _told(self, _peer: Peer, message: Told) -> None:
         """Route by this from now on."""
+        before = getattr(self, "routing", message.routing).verdict
         self.routing = routing = message.routing
-        self._suspecting = False
+        self._suspecting_until = 0.0
         for state in routing.targets:
             pool = self.pools.get(state.alias)
             if pool is not None:
                 pool.told(state)
-        self.safe = self._pools(ladder(routing, safe=True))
-        self.writes = self._pools(ladder(routing, safe=False))
+        self.ramping = routing.verdict is Verdict.RAMP
+        self.safe = self._pools(ladder(routing, safe=True, chosen=False))
+        self.writes = self._pools(ladder(routing, safe=False, chosen=False))
+        self._chosen_safe = self._pools(ladder(routing, safe=True, chosen=True))
+        self._chosen_writes = self._pools(ladder(routing, safe=False, chosen=True))
+        if routing.verdict is not before:
+            self._verdict_changed(before, routing.verdict)
         if self._serving is None and not self.draining:
             self._serving = self.loop.create_task(self._serve())
 
     def _pools(self, aliases: tuple[str, ...]) -> tuple[Pool, ...]:
         return tuple(self.pools[alias] for alias in aliases if alias in self.pools)
 
+    def _verdict_changed(self, before: Verdict, verdict: Verdict) -> None:
+        """What a new verdict means for what is under way."""
+        if verdict in (Verdict.SUSPECT, Verdict.RAMP) and not self._racing:
+            self._racing = True
+            self._race()
+        elif verdict is Verdict.BACKUP:
+            self._ask_others(waiting_for=0.0)
+            self._leave(self.primary)
+        elif before is Verdict.RAMP:
+            self._leave(*(pool for pool in self.pools.values() if pool is not self.primary))
+
+    def _race(self) -> None:
+        """While the primary is in doubt: who has waited for longer than its head start asks the next one, too."""
+        self._racing = self.routing.verdict in (Verdict.SUSPECT, Verdict.RAMP)
+        if self._racing:
+            self.loop.call_later(_RACE_TICK_S, self._race)
+            self._ask_others(waiting_for=self.primary.head_start)
+
+    def _ask_others(self, *, waiting_for: float) -> None:
+        latest = monotonic() - waiting_for
+        for exchange in list(self.primary.waiting()):
+            if exchange.started <= latest:
+                exchange.race()
+
+    def _leave(self, *pools: Pool) -> None:
+        """These targets do not serve any more: end their tunnels and event streams, not all in one moment."""
+        if not any(target.usable for target in self.routing.targets):
+            return  # there is nobody better to come back to
+        left = [tunnel.leave for tunnel in self.tunnels if tunnel.pool in pools]
+        left += [upstream.leave for pool in pools for upstream in pool.open if upstream.streams_events]
+        self._leaving += [(self.now + random.uniform(0.0, _LEAVE_WITHIN_S), leave) for leave in left]  # noqa: S311 - jitter
+
+    def _leave_in_turn(self) -> None:
+        due = [leave for at, leave in self._leaving if at <= self.now]
+        self._leaving = [(at, leave) for at, leave in self._leaving if at > self.now]
+        for leave in due:
+            leave()
+
+    def tell_overdue(self, alias: str, good_before: int) -> None:
+        if self._peer is not None:
+            self._peer.send(Waiting(alias, good_before))
+
     def tell_failure(self, alias: str, error: ErrorType, detail: str, good_before: int) -> None:
-        self._suspecting = True
+        if alias == self.primary.alias:
+            self._suspecting_until = self.now + _SUSPECTING_S
         if self._peer is not None:
             self._peer.send(Failure(alias, error, detail, good_before))
 
     # -- what the stops ask
+
+    def plan(self, client: Client, head: RequestHead, *, safe: bool) -> tuple[Pool, ...]:
+        """Whom this client's request is to be sent to, best first."""
+        if self.ramping and is_chosen(client.number(head), self.routing.share):
+            return self._chosen_safe if safe else self._chosen_writes
+        return self.safe if safe else self.writes
+
+    def takes_writes(self) -> bool:
+        """Whether a held write may be sent now: not to a primary that has just failed."""
+        if not self.writes:
+            return False
+        return self.writes[0] is not self.primary or not (self.routing.fail_count or self._suspecting)
+
+    @property
+    def _suspecting(self) -> bool:
+        return self.now < self._suspecting_until
 
     def begin_rescue(self) -> bool:
         """A place in the budget of rescues: while the primary is trusted, at most a fifth of the requests under way, so

@@ -164,6 +164,33 @@ class Settings(BaseModel):
         float, Facts(Group.TIMEOUTS, duration(0, _HOUR), "Longest wait for open requests when stopping or reloading.")
     ] = 30.0
 
+    failback: Annotated[
+        str,
+        Facts(
+            Group.TRAFFIC,
+            choice("auto", "manual"),
+            "How the primary gets its visitors back: by itself, or when a person says so (SIGUSR1).",
+        ),
+    ] = "auto"
+    ramp_step: Annotated[
+        float,
+        Facts(
+            Group.TRAFFIC,
+            duration(0, _HOUR),
+            "Length of each step in which a recovered primary gets 5, 25, 50, 100 % of the visitors; 0: all at once.",
+        ),
+    ] = 2.0
+    hold_writes: Annotated[
+        float,
+        Facts(
+            Group.TRAFFIC,
+            duration(0, 300),
+            "Longest time that a write waits for the primary when nobody else can take it; 0: no time.",
+        ),
+    ] = 10.0
+    rescue: Annotated[bool, Facts(Group.TRAFFIC, SWITCH, "Answer a request from the next target when one fails.")] = (
+        True
+    )
     host: Annotated[
         str,
         Facts(

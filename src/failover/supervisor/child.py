@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log = log.get("supervisor")
 
 Run = Callable[["Launch"], int]
-HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 
 _SHORT_LIFE = 1.0
 _LONG_LIFE = 10.0
@@ -74,6 +74,7 @@ def _live(run: Run, launch: Launch, leave_behind: Callable[[], None], mask: set[
         # Ctrl-C and a lost terminal reach the whole process group; what they mean is the supervisor's to say.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         leave_behind()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = run(launch)

@@ -225,6 +225,8 @@ class Supervisor:
                 self._stop(signal.SIGHUP)
             elif number == signal.SIGHUP:
                 self._reload_wanted = True
+            elif number == signal.SIGUSR1:
+                self._nursery.pass_on(signal.SIGUSR1)
 
     def _stop(self, number: signal.Signals) -> None:
         if self._stopping:

@@ -105,6 +105,12 @@ class Nursery:
         else:
             self.give_up(seat)
 
+    def pass_on(self, number: signal.Signals) -> None:
+        """Give a signal that is meant for the controller to the one that serves."""
+        for seat in self.seats:
+            if seat.is_controller and seat.pid and not seat.leaving:
+                os.kill(seat.pid, number)
+
     def give_up(self, seat: Seat) -> None:
         """Keep the seat no longer."""
         if seat in self.seats:

@@ -35,7 +35,14 @@ def said(say, *about):
             (),
             "error the primary is down and so is every backup, trying the primary anyway: because",
         ),
-        ("backup", "primary", ("backup",), "info switched back to the primary: because"),
+        ("backup", "ramp", ("backup",), "info the primary is tried with 5 % of the visitors: because"),
+        (
+            "ramp",
+            "backup",
+            ("backup",),
+            "warning the primary failed on its way back, no visitor gets it any more: because",
+        ),
+        ("ramp", "primary", ("backup",), "info switched back to the primary: because"),
     ],
 )
 def test_verdicts(old, new, backups, line):
@@ -74,4 +81,4 @@ def test_a_name_that_just_resolves_is_no_news():
 def test_every_action_is_on_the_page():
     actions = set(re.findall(r'action="([a-z.]+)"', Path(lines.__file__).read_text()))
     page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
-    assert actions == set(re.findall(r"`((?:failover|target|dns|controller)\.[a-z]+)`", page))
+    assert actions == set(re.findall(r"`((?:failover|target|dns|controller|network)\.[a-z]+)`", page))

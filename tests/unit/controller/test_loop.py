@@ -22,7 +22,7 @@ from failover.settings.model import Settings
 
 PATIENCE = 20.0
 TOKEN = "the right one"
-FAST = {"check_interval": 0.01, "backup_check_interval": 0.01}
+FAST = {"check_interval": 0.01, "backup_check_interval": 0.01, "ramp_step": 0.01}
 
 
 class Origin:
@@ -196,7 +196,9 @@ async def test_there_and_back(primary, backup):
     assert switched["event"] == "switched to the backup"
     assert switched["reason"].startswith("primary refused connections (3 bad signals in a row: 3 probes, the first ")
     (recovered,) = lines(log, "failover.recovered")
-    assert recovered["reason"].startswith("primary answered 2 probes in a row, ")
+    assert recovered["reason"].startswith("primary failed no visitor in the ")
+    ramp = [line["event"] for line in lines(log, "failover.ramp")]
+    assert ramp == [f"the primary is tried with {share} % of the visitors" for share in (5, 25, 50, 100)]
 
 
 async def test_a_failing_request_makes_it_suspect_at_once(primary, backup):
@@ -322,7 +324,7 @@ async def test_a_successor_that_learns_nothing_begins_anew(primary, backup, raw,
     monkeypatch.setattr(loop_module, "_FIRST_ROUTING_WITHIN", 0.05)
     told = predecessors_routing(primary, backup)
     async with World(primary=primary.url, backup=(backup.url,), reborn=True) as world:
-        worker = await world.worker(routing=Routing(told.verdict, 0.0, 0, 0, told.targets, raw) if raw else None)
+        worker = await world.worker(routing=Routing(told.verdict, 0.0, 0, 0, told.targets, memory=raw) if raw else None)
         assert (await worker.next()).verdict is Verdict.PRIMARY
 
 

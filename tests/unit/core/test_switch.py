@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from failover.core.events import (
     Effect,
     Event,
+    Overdue,
     Probe,
     RoutingChanged,
     Signal,
@@ -19,11 +20,17 @@ from failover.core.events import (
 )
 from failover.core.model import ErrorType, Verdict
 from failover.core.pace import Rules
-from failover.core.switch import PRIMARY, TABLE, Sign, Switch, diagram
+from failover.core.switch import PRIMARY, Switch
+from failover.core.table import TABLE, Sign, diagram
 
 VERDICTS_PAGE = Path(__file__).parents[3] / "docs" / "verdicts.md"
 BACKUPS = ("backup", "backup-2")
-BAD = (ErrorType.CONNECTION_REFUSED, ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.HTTP_5XX)
+BAD = (
+    ErrorType.CONNECTION_REFUSED,
+    ErrorType.CONNECTION_TIMEOUT,
+    ErrorType.HTTP_RESPONSE_TIMEOUT,
+    ErrorType.HTTP_5XX,
+)
 
 targets = st.sampled_from((PRIMARY, PRIMARY, PRIMARY, *BACKUPS))
 answers = st.builds(
@@ -40,11 +47,12 @@ requests = st.builds(
     st.sampled_from(BAD),
     st.sampled_from((0, 0, 0, 3)),
 )
+doubts = st.builds(lambda target, before: ("overdue", target, before), targets, st.sampled_from((0, 0, 0, 3)))
 waits = st.one_of(
     st.just(("wake",)),
     st.builds(lambda seconds: ("wait", seconds), st.one_of(st.floats(0, 0.3), st.floats(0, 40), st.floats(500, 700))),
 )
-histories = st.lists(st.one_of(answers, answers, requests, waits, waits), max_size=120)
+histories = st.lists(st.one_of(answers, answers, requests, doubts, waits, waits), max_size=120)
 rules = st.builds(
     Rules,
     fail_threshold=st.integers(1, 5),
@@ -87,6 +95,8 @@ class Story:
                 return Signal(Source.PROBE, target, good, None if good else error, latency=latency if good else None)
             case ("request", target, good, error, before):
                 return Signal(Source.LIVE, target, good, None if good else error, good_before=0 if good else before)
+            case ("overdue", target, before):
+                return Overdue(target, before)
             case ("wait", seconds):
                 self.now += seconds
                 return Tick()
@@ -127,17 +137,62 @@ def test_every_move_is_in_the_table_and_has_a_reason(given_rules, history):
 def test_never_backup_without_enough_bad_signals_in_a_row_and_one_of_a_probe(given_rules, history):
     story = Story(given_rules)
     row: list[Source] = []
+    doubts = 0
     for event, effects in story.play(history):
         if isinstance(event, Signal) and event.target == PRIMARY:
             if event.good or event.good_before:
-                row = []
+                row, doubts = [], 0
             if not event.good:
                 row.append(event.source)
+                if event.source is Source.PROBE:
+                    row += [Source.LIVE] * doubts
+                    doubts = 0
+        elif isinstance(event, Overdue) and event.target == PRIMARY:
+            if event.good_before:
+                row, doubts = [], 0
+            if Source.PROBE in row:
+                row.append(Source.LIVE)
+            else:
+                doubts += 1
         for effect in effects:
-            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP:
+            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is not Verdict.RAMP:
                 assert len(row) >= given_rules.fail_threshold
                 assert Source.PROBE in row
                 assert (effect.probes, effect.requests) == (row.count(Source.PROBE), row.count(Source.LIVE))
+
+
+@given(rules, histories)
+def test_what_our_own_network_could_have_made_is_no_verdict_before_somebody_else_was_heard(given_rules, history):
+    story = Story(given_rules)
+    row: list[ErrorType | None] = []
+    heard = True
+    for event, effects in story.play(history):
+        if isinstance(event, Signal | Overdue) and event.target == PRIMARY and event.good_before:
+            row = []
+        if isinstance(event, Signal) and event.target == PRIMARY:
+            if event.good:
+                row = []
+            else:
+                heard = heard and bool(row)
+                row.append(event.error)
+        elif isinstance(event, Signal) and (event.good or event.error is not ErrorType.CONNECTION_TIMEOUT):
+            heard = True
+        for effect in effects:
+            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is Verdict.SUSPECT:
+                assert heard or set(row) != {ErrorType.CONNECTION_TIMEOUT}
+
+
+@given(rules, histories)
+def test_the_ramp_goes_up_step_by_step_and_never_faster_than_it_may(given_rules, history):
+    story = Story(given_rules)
+    share, since = story.switch.share, 0.0
+    for _event, _effects in story.play(history):
+        now = story.switch.share
+        if now != share and story.switch.verdict is Verdict.RAMP:
+            assert (share, now) in {(0, 5), (5, 25), (25, 50), (50, 100)}
+            assert share == 0 or story.now >= since + 2
+            since = story.now
+        share = now
 
 
 @given(rules, histories)
@@ -195,11 +250,11 @@ def test_few_probes_are_in_flight(given_rules, history):
 
 
 @given(rules, histories)
-def test_a_probe_may_take_half_a_second_or_as_long_as_is_allowed(given_rules, history):
+def test_a_probe_may_take_a_quarter_of_a_second_or_as_long_as_is_allowed(given_rules, history):
     story = Story(given_rules)
     list(story.play(history))
     timeouts = [effect.timeout for _, effect in story.effects if isinstance(effect, Probe)]
-    assert all(min(0.5, given_rules.check_timeout) <= one <= given_rules.check_timeout for one in timeouts)
+    assert all(min(0.25, given_rules.check_timeout) <= one <= given_rules.check_timeout for one in timeouts)
 
 
 @given(rules, histories)
@@ -209,7 +264,7 @@ def test_the_workers_are_told_when_and_only_when_something_they_know_changed(giv
     def known():
         switch = story.switch
         targets = [(switch.usable(alias), switch.error(alias)) for alias in (PRIMARY, *BACKUPS)]
-        return (switch.verdict, switch.fail_count, switch.recover_count, targets)
+        return (switch.verdict, switch.fail_count, switch.recover_count, switch.share, targets)
 
     before = known()
     for _event, effects in story.play(history):

@@ -4,12 +4,14 @@ given fail=3 recover=2                            thresholds, intervals, backups
 at 3 primary is refused                           weather: good, good in 1.2 s, refused, hung, nameless, or a status
 at 3 a request to primary fails refused           a live signal; may end in `after 5 good ones`
 at 3 a request to primary is answered             a good live signal
+at 3 4 requests to primary wait for too long      doubts; may end in `after 5 good ones`
+at 3 a person wants the primary back
 at 3 the controller dies, reborn at 4             snapshot, restore; probes in flight are lost
-by 9 -> SUSPECT at 3.2, BACKUP at 3.24            every change of a verdict or a backup since the line before
+by 9 -> SUSPECT at 3.2, BACKUP at 3.24            every change of a verdict, a share or a backup since the line before
 because primary refused connections               how the reason of the last change begins
 between 3 and 9 primary is probed at 3.2, 3.45    every probe in that time; may end in `within 0.5 s`
 the way back is closed for 15 s                   the hold-down told with the last change
-safe requests try backup, primary                 the ladder; and: writes try nobody
+safe requests try backup, primary                 the ladder; also: writes try nobody; chosen visitors' writes try …
 """
 
 import heapq
@@ -22,8 +24,13 @@ import pytest
 from failover.core.events import (
     Effect,
     Event,
+    GoBack,
+    NetworkChanged,
+    Overdue,
     Probe,
+    ReadyToGoBack,
     RoutingChanged,
+    ShareChanged,
     Signal,
     Source,
     TargetChanged,
@@ -42,6 +49,7 @@ ERRORS = {
     "reset": ErrorType.CONNECTION_TERMINATED,
     "hung": ErrorType.HTTP_RESPONSE_TIMEOUT,
     "nameless": ErrorType.DNS_ERROR,
+    "swallowed": ErrorType.CONNECTION_TIMEOUT,
     "429": ErrorType.HTTP_429,
 }
 RULES = {
@@ -51,6 +59,9 @@ RULES = {
     "timeout": "check_timeout",
     "backup_interval": "backup_check_interval",
 }
+
+
+Change = VerdictChanged | TargetChanged | ShareChanged | ReadyToGoBack | NetworkChanged
 
 
 def error_of(word: str) -> tuple[ErrorType, str]:
@@ -64,15 +75,17 @@ class World:
         words = dict(pair.split("=") for pair in given.split())
         self.backups = tuple("backup" if n == 0 else f"backup-{n + 1}" for n in range(int(words.pop("backups", "1"))))
         self.static = words.pop("static", "").split(",")
+        manual = words.pop("failback", "auto") == "manual"
         self.rules = Rules(
-            **{RULES[key]: int(v) if key in ("fail", "recover") else float(v) for key, v in words.items()}
+            **{RULES[key]: int(v) if key in ("fail", "recover") else float(v) for key, v in words.items()},
+            failback_manual=manual,
         )
         self.weather = dict.fromkeys((PRIMARY, *self.backups), "good")
         self.switch = Switch(self.rules, self.backups, 0.0)
         self.now = 0.0
         self.answers: list[tuple[float, int, Signal]] = []
         self.order = itertools.count()
-        self.changes: list[tuple[float, VerdictChanged | TargetChanged]] = []
+        self.changes: list[tuple[float, Change]] = []
         self.probes: list[tuple[float, Probe]] = []
         self.told = 0
 
@@ -86,10 +99,10 @@ class World:
                 self.probes.append((self.now, effect))
                 after, signal = self.answer(effect)
                 heapq.heappush(self.answers, (self.now + after, next(self.order), signal))
-            case VerdictChanged() | TargetChanged():
-                self.changes.append((self.now, effect))
             case RoutingChanged():
                 pass
+            case _:
+                self.changes.append((self.now, effect))
 
     def answer(self, probe: Probe) -> tuple[float, Signal]:
         weather = self.weather[probe.target]
@@ -99,7 +112,7 @@ class World:
                 return latency, Signal(Source.PROBE, probe.target, good=True, latency=latency)
             weather = "hung"
         error, detail = error_of(weather)
-        after = probe.timeout if weather == "hung" else 0.001
+        after = probe.timeout if weather in ("hung", "swallowed") else 0.001
         return after, Signal(Source.PROBE, probe.target, good=False, error=error, detail=detail)
 
     def run(self, until: float) -> None:
@@ -123,17 +136,25 @@ class World:
         unread, self.told = self.changes[self.told :], len(self.changes)
         return ", ".join(f"{name_of(change)} at {short(at)}" for at, change in unread) or "nothing"
 
-    def ladder(self, *, safe: bool) -> str:
+    def ladder(self, *, safe: bool, chosen: bool) -> str:
         states = [
             TargetState(alias, self.switch.usable(alias), (), Kind.STATIC if alias in self.static else Kind.REPLICA)
             for alias in (PRIMARY, *self.backups)
         ]
-        return ", ".join(ladder(Routing(self.switch.verdict, 0.0, 0, 0, tuple(states)), safe=safe)) or "nobody"
+        routing = Routing(self.switch.verdict, 0.0, 0, 0, tuple(states), self.switch.share)
+        return ", ".join(ladder(routing, safe=safe, chosen=chosen)) or "nobody"
 
 
-def name_of(change: VerdictChanged | TargetChanged) -> str:
-    if isinstance(change, VerdictChanged):
-        return change.new.name
+def name_of(change: Change) -> str:
+    match change:
+        case VerdictChanged():
+            return change.new.name
+        case ShareChanged():
+            return f"{change.share} %"
+        case ReadyToGoBack():
+            return "waits for a person"
+        case NetworkChanged():
+            return "network cut" if change.cut else "network back"
     return f"{change.target} {'up' if change.usable else 'down'}"
 
 
@@ -160,8 +181,8 @@ def play_line(world: World, line: str) -> None:
         assert not found[5] or {short(probe.timeout) for _, probe in seen} == {found[5]}
     elif found := re.fullmatch(r"the way back is closed for ([\d.]+) s", line):
         assert short(world.changes[-1][1].hold_down) == found[1]
-    elif found := re.fullmatch(r"(safe requests|writes) try (.+)", line):
-        assert world.ladder(safe=found[1] != "writes") == found[2]
+    elif found := re.fullmatch(r"(chosen visitors' )?(safe requests|writes) try (.+)", line):
+        assert world.ladder(safe=found[2] != "writes", chosen=bool(found[1])) == found[3]
     else:
         raise ValueError(f"nobody understands: {line}")
 
@@ -173,6 +194,11 @@ def happen(world: World, what: str) -> None:
         world.handle(Signal(Source.LIVE, found[1], good=False, error=error, detail=detail, good_before=before))
     elif found := re.fullmatch(r"a request to (\S+) is answered", what):
         world.handle(Signal(Source.LIVE, found[1], good=True))
+    elif found := re.fullmatch(r"(\d+) requests to (\S+) wait for too long(?: after (\d+) good ones)?", what):
+        for number in range(int(found[1])):
+            world.handle(Overdue(found[2], 0 if number else int(found[3] or 0)))
+    elif what == "a person wants the primary back":
+        world.handle(GoBack())
     elif found := re.fullmatch(r"the controller dies, reborn at ([\d.]+)", what):
         world.die(float(found[1]))
     elif found := re.fullmatch(r"(\S+) is (.+)", what):

@@ -20,11 +20,11 @@ REFUSED = Fault(ErrorType.CONNECTION_REFUSED, "refused")
 def world(verdict=Verdict.PRIMARY, busy=0):
     """As much of a worker as a choice asks for, with `busy` requests under way."""
     worker = SimpleNamespace(
-        settings=SimpleNamespace(first_byte_timeout=15.0),
+        settings=SimpleNamespace(first_byte_timeout=15.0, rescue=True),
         routing=SimpleNamespace(verdict=verdict),
         pools={"primary": SimpleNamespace(open=range(busy), idle=())},
         _rescues=0,
-        _suspecting=False,
+        _suspecting=False,  # as told by nobody
     )
     worker.begin_rescue = lambda: Worker.begin_rescue(worker)
     worker.end_rescue = lambda: Worker.end_rescue(worker)
@@ -35,9 +35,9 @@ def ladder(*usable):
     return tuple(SimpleNamespace(alias=f"target-{rung}", usable=fit) for rung, fit in enumerate(usable))
 
 
-def choice(worker, plan, method=b"GET", age=0.0):
+def choice(worker, plan, method=b"GET"):
     head = HeadReader().request(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
-    return Choice(worker, plan, head, monotonic() - age)
+    return Choice(worker, head, plan[0], lambda: plan)
 
 
 def after(made, progress=Progress.SENT):
@@ -69,8 +69,10 @@ def test_a_real_answer_is_better_than_waiting_for_who_is_known_to_be_down():
 
 
 def test_all_tries_together_have_a_deadline():
-    assert after(choice(world(), ladder(True, True), age=29.0)) is Step.NEXT
-    assert after(choice(world(), ladder(True, True), age=31.0)) is Step.END
+    made = choice(world(), ladder(True, True, True))
+    assert after(made) is Step.NEXT
+    made._until = monotonic()
+    assert after(made) is Step.END
 
 
 @pytest.mark.parametrize(("busy", "places"), [(0, 3), (10, 3), (100, 20)])
@@ -108,8 +110,46 @@ def test_an_exchange_that_was_refused_a_place_frees_none():
     assert worker._rescues == 3
 
 
+@pytest.mark.parametrize(("method", "step"), [(b"GET", Step.END), (b"POST", Step.HOLD), (b"PUT", Step.HOLD)])
+def test_a_write_that_nobody_took_is_held(method, step):
+    assert after(choice(world(), ladder(True), method), Progress.NOTHING_SENT) is step
+
+
+def test_a_write_that_was_sent_is_never_held():
+    assert after(choice(world(), ladder(True), b"POST"), Progress.SENT) is Step.END
+
+
+def test_the_ladder_is_the_one_of_the_moment():
+    worker, (first, second, third) = world(), ladder(True, True, True)
+    plans = [(first, second), (second, first, third)]
+    made = Choice(worker, HeadReader().request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), first, lambda: plans[0])
+    assert after(made) is Step.NEXT
+    plans[0] = plans[1]
+    assert after(made) is Step.NEXT
+    assert made.pool is third, "the first two have been tried"
+
+
+def test_without_rescue_nobody_else_is_asked():
+    worker = world()
+    worker.settings.rescue = False
+    assert after(choice(worker, ladder(True, True))) is Step.END
+    assert after(choice(worker, ladder(True, True)), Progress.REUSED_CLOSED) is Step.SAME_FRESH
+
+
+def test_beside_goes_only_whom_nothing_is_held_against():
+    plan = ladder(True, False)
+    assert choice(world(), plan).beside() is None
+    plan = ladder(True, True, True)
+    made = choice(world(), plan)
+    assert made.beside() is plan[1]
+    made.rival = SimpleNamespace(pool=plan[1], drop=lambda: None)
+    assert made.beside() is None, "one at a time"
+    assert after(made, Progress.INCOMPLETE) is Step.NEXT
+    assert made.pool is plan[1], "the one that runs already"
+
+
 def test_upgrades_are_never_repeated():
     head = HeadReader().request(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-    made = Choice(world(), ladder(True, True), head, monotonic())
+    made = Choice(world(), head, ladder(True)[0], lambda: ladder(True, True))
     assert made.after(Progress.REUSED_CLOSED, REFUSED, body_at_hand=True) is Step.END
     assert made.after(Progress.SENT, REFUSED, body_at_hand=True) is Step.END
