@@ -41,6 +41,7 @@ def make(seed):
         "recover_threshold": chance.choice((1, 2, 2)),
         "connect_timeout": chance.choice((0.3, 1.0)),
         "first_byte_timeout": chance.choice((1.5, 3.0, 6.0)),
+        "hold_writes": chance.choice((2.0, 4.0, 10.0)),
         "backups": chance.choice((1, 1, 2)),
         "backup_kind": chance.choice(("replica", "replica", "static")),
     }
@@ -138,5 +139,5 @@ def _request(plan, most, chance):
     safe = method in ("GET", "HEAD")
     size = 0 if safe or method == "DELETE" else chance.choice((0, 3, 500, 5000))
     pieces = not plan.pipelines and chance.random() < 0.15
-    leaves = chance.uniform(0.0, 1.0) if chance.random() < 0.05 else None
+    leaves = chance.choice((0.0, 0.01, 0.05, chance.uniform(0.0, 1.0))) if chance.random() < 0.07 else None
     return (chance.uniform(0.0, most), method, not safe and chance.random() < 0.3, size, pieces, leaves)

@@ -7,7 +7,7 @@ from simulation.link import End
 from simulation.target import field
 
 _SMALL = 64 * 1024
-_LEAVING_TAKES = 2.0  # a connection may have been under way, and half of one may be closed with an answer awaited
+_TICKS = 0.5  # a worker looks at its clock ten times a second
 _WRITES_FROM = 50  # percent of the visitors
 _FOR_BAD_REQUESTS = frozenset({400, 405, 408, 413, 431, 508})
 PRIMARY = "primary"
@@ -49,7 +49,7 @@ def _is_bad(routing, alias, *, safe):
     fit = [state for state in routing.targets[1:] if state.usable and (safe or state.kind is Kind.REPLICA)]
     out = routing.verdict is Verdict.BACKUP
     if alias == PRIMARY:
-        to_come = not safe and getattr(routing, "share", 100) < _WRITES_FROM
+        to_come = not safe and routing.share < _WRITES_FROM
         return (out or to_come) and bool(fit)
     if alias in [state.alias for state in fit]:
         return routing.verdict is Verdict.PRIMARY
@@ -117,14 +117,21 @@ def _is_its_own(visit):
 
 
 def nothing_for_who_has_left(world):
-    """A write that is held is dropped when its visitor leaves (spec section 10)."""
+    """A write that is held is dropped when its visitor leaves (spec section 10). Who has closed its half may still wait
+    for an answer, so a try that is under way goes on, and so does what was pipelined.
+    """
+    longest = 0.5 + 3 * world.settings.connect_timeout
     visits = {visit.name: visit for visit in world.visits}
-    first = {name: (at, alias, worker) for at, name, alias, worker in reversed(world.tries)}
-    for name, (at, alias, worker) in first.items():
+    for name, (at, alias, worker) in _first_tries(world).items():
         visit = visits[name]
-        if not visit.safe and visit.ending == "left" and at > visit.ended_at + _LEAVING_TAKES:
+        if not visit.safe and visit.ending == "left" and visit.turn_at >= 0 and at > visit.ended_at + longest:
             late = at - visit.ended_at
             yield f"{visit} was sent to {alias} by {worker} {late:.1f} s after its visitor had left"
+
+
+def _first_tries(world):
+    """When each visit was written to a target first, to which, and by whom."""
+    return {name: (at, alias, worker) for at, name, alias, worker in reversed(world.tries)}
 
 
 def nothing_is_left(world):
@@ -141,8 +148,8 @@ def nothing_is_left(world):
             yield f"{name} still holds {len(held)} exchanges"
         if worker.downstreams:
             yield f"{name} still holds {len(worker.downstreams)} connections of visitors, who have all left"
-        if (hold := getattr(worker, "hold", None)) is not None and hold.waiting:
-            yield f"{name} still keeps {len(hold.waiting)} writes"
+        if worker.hold.waiting:
+            yield f"{name} still keeps {len(worker.hold.waiting)} writes"
         if waiting := [task for task in seat.process.tasks if not task.done()]:
             yield f"{name} still has tasks: {', '.join(task.get_coro().__qualname__ for task in waiting)}"
         for end in seat.process.ends:
@@ -181,6 +188,50 @@ def no_safe_request_fails(world):
             yield f"{visit} was cut in a small answer, which is passed on whole or not at all"
 
 
+def no_safe_request_waits_long(world):
+    """As above, none waits for longer than it takes to find a hung primary out, whatever the first-byte time-out is.
+
+    Not where probes are answered and pages are not: nothing but that time-out tells a hung page from a slow one. Nor
+    while there is no controller.
+    """
+    history = world.history
+    happened = {args[1] if what == "turn" else what for _, what, args in history.events}
+    if not history.calm_backups or happened & {"pages hung", "the controller dies"}:
+        return
+    longest = world.settings.check_timeout + 1.5
+    for visit in world.visits:
+        flowing = len(visit.body) > _SMALL or field(visit.head, b"transfer-encoding")
+        stayed = visit.ending == "answered" and visit.worker not in world.dead
+        if visit.safe and stayed and visit.took > longest and not flowing:
+            yield f"{visit} waited for {visit.took:.1f} s, and the backup was well all the time"
+
+
+def no_write_is_refused(world):
+    """With a healthy replica all the time, no write is told that nobody can take it; with a static backup, not before it
+    was held for as long as it may.
+    """
+    if not world.history.calm_backups:
+        return
+    replica = world.settings.backup[0].kind is Kind.REPLICA
+    for visit in world.visits:
+        if visit.safe or visit.status != 503 or field(visit.head, b"x-target") or visit.worker in world.dead:
+            continue
+        if replica:
+            yield f"{visit} was refused at {visit.ended_at - world.began:.4f}, and the replica was well all the time"
+        elif (held := visit.ended_at - max(visit.turn_at, visit.sent_at)) < world.settings.hold_writes - _TICKS:
+            yield f"{visit} was refused after {held:.1f} s, without having been held for as long as it may"
+
+
+def no_write_is_held_too_long(world):
+    """A write that is held is sent, or refused, when its time is over (spec section 10)."""
+    longest = world.settings.hold_writes + 3 * world.settings.connect_timeout + _TICKS
+    for name, (at, alias, _) in _first_tries(world).items():
+        visit = world.visits[int(name[1:])]
+        waited = at - max(visit.turn_at, visit.whole_at)
+        if not visit.safe and visit.turn_at >= 0 and visit.whole_at >= 0 and waited > longest:
+            yield f"{visit} was sent to {alias} after {waited:.1f} s"
+
+
 def nothing_goes_wrong(world):
     """No callback raises, no task dies unheard, nobody is answered without having asked."""
     yield from world.faults
@@ -197,5 +248,8 @@ INVARIANTS = (
     one_switch_a_hold_down,
     verdicts_are_explained,
     no_safe_request_fails,
+    no_safe_request_waits_long,
+    no_write_is_refused,
+    no_write_is_held_too_long,
     nothing_goes_wrong,
 )

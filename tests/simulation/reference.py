@@ -1,7 +1,7 @@
 """The verdict as the contract has it (spec sections 8 and 9), told anew from the whole log of signals at each step.
 
-Slow, plain, and made without a look at the switch: where the two differ, one of them is wrong. It follows the verdict on
-the primary alone; of the backups it needs to know when they were heard.
+Slow, plain, and made without a look at the switch: where the two differ, one of them is wrong. It follows the verdict
+on the primary alone; of the backups it needs to know when they were heard.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 from failover.core.events import Signal, VerdictChanged
 from failover.core.model import NETWORK_ERRORS, ErrorType, Verdict
-
-_RAMP = getattr(Verdict, "RAMP", None)
-"""None before there is a ramp: then the way back leads straight to PRIMARY, and nobody asks for our own network."""
 
 _CALM = 2.0
 _HEALTHY = 600.0
@@ -59,7 +56,6 @@ class Reference:
     def __init__(self, settings, world):
         self._fail = settings["fail_threshold"]
         self._recover = settings["recover_threshold"]
-        self._has_backups = settings["backups"] > 0
         self._world = world
         self._log = []
         self._moves = []  # (time, verdict reached), the first of them at birth
@@ -135,7 +131,7 @@ class Reference:
         if self._verdict is Verdict.BACKUP:
             proven = row.good_probes >= self._recover
             back = now >= self._moves[-1][0] + self.hold_down()
-            return (_RAMP or Verdict.PRIMARY) if proven and back else None
+            return Verdict.RAMP if proven and back else None
         if self._is_full(row) and not self._may_be_our_network(row):
             return Verdict.BACKUP
         if self._verdict is Verdict.PRIMARY:
@@ -178,18 +174,16 @@ class Reference:
 
     def _may_be_our_network(self, row):
         """Nobody was heard since the row began, and a cut of our own would look just the same."""
-        if _RAMP is None or not self._has_backups:
-            return False
         network = all(noted.sort == "doubt" or noted.error in NETWORK_ERRORS for noted in row.bad)
         return network and not any(heard >= row.began for heard in self._heard.values())
 
     def _climb(self, now):
         """The next step of the ramp."""
-        if self._verdict is _RAMP and self._step[0] < _LAST_STEP and self._step_is_over(now):
+        if self._verdict is Verdict.RAMP and self._step[0] < _LAST_STEP and self._step_is_over(now):
             self._step = (self._step[0] + 1, now, False)
 
     def _step_is_over(self, now):
-        length = getattr(self._world.settings, "ramp_step", 2.0)
+        length = self._world.settings.ramp_step
         return now >= self._step[1] + length * (1 if self._step[2] else 2)
 
     def hold_down(self):

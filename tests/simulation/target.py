@@ -37,8 +37,8 @@ BAD_WEATHER = tuple(weather for weather in ANSWERS if weather != "good")
 
 @dataclass(slots=True)
 class Entry:
-    """One request that a target received whole. `nth` is its number on its connection, `size` its body's; `said` tells that a byte of an
-    answer left, `answered` that a head did.
+    """One request that a target received whole. `nth` is its number on its connection, `size` its body's; `said` tells
+    that a byte of an answer left, `answered` that a head did.
     """
 
     visit: str

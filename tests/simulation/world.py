@@ -121,7 +121,7 @@ class World:
             if visitor.end is not None:
                 visitor.end.close()
         self.loop.run_for(_QUIET)
-        if any(hold.waiting for seat in self.workers() if (hold := getattr(seat.subject, "hold", None)) is not None):
+        if any(seat.subject.hold.waiting for seat in self.workers()):
             self.loop.run_for(self.settings.hold_writes)
 
     def close(self):
