@@ -12,14 +12,14 @@ import pytest
 
 from support import weather
 from support.answer import Answer
-from support.load import Reply, Visitor
+from support.load import ask
 from support.origin import Origin
 from support.program import Process, Program
 from support.tls import Authority, self_signed
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.origin_wire import Seen
@@ -35,20 +35,6 @@ def primary() -> Iterator[Origin]:
 def backup() -> Iterator[Origin]:
     with Origin("backup") as origin:
         yield origin
-
-
-async def ask(
-    url: str,
-    method: str = "GET",
-    path: str = "/page",
-    headers: Sequence[tuple[str, str]] = (),
-    body: bytes | None = None,
-) -> Reply:
-    visitor = Visitor(url)
-    try:
-        return await visitor.ask(method, path, headers, body)
-    finally:
-        visitor.leave()
 
 
 async def state_of(program: Program) -> dict[str, Any]:

@@ -155,6 +155,22 @@ class Visitor:
             self._streams = None
 
 
+async def ask(
+    url: str,
+    method: str = "GET",
+    path: str = "/page",
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes | None = None,
+    source: str | None = None,
+) -> Reply:
+    """One request of a visitor who leaves afterwards; `source` is the address that he comes from."""
+    visitor = Visitor(url, source=source)
+    try:
+        return await visitor.ask(method, path, headers, body)
+    finally:
+        visitor.leave()
+
+
 async def read_reply(reader: asyncio.StreamReader, method: str = "GET") -> Reply:
     """One whole answer, 1xx skipped."""
     while True:

@@ -37,9 +37,9 @@ from failover.core.events import (
     Tick,
     VerdictChanged,
 )
-from failover.core.model import ErrorType, Kind, Routing, TargetState, Verdict
+from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState, Verdict
 from failover.core.pace import Rules
-from failover.core.switch import PRIMARY, Switch
+from failover.core.switch import Switch
 from failover.launch import READY
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from failover import __version__
 from failover.controller.answer import Answer
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
-from failover.core.model import ErrorType, Target
-from failover.core.switch import PRIMARY
+from failover.core.model import PRIMARY, ErrorType, Target
 from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 

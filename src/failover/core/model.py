@@ -15,6 +15,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Requests that ask and change nothing (RFC 9110 section 9.2.1); all others are writes."""
 
 
+PRIMARY = "primary"
+"""The primary's alias."""
+
+
 class Verdict(StrEnum):
     """What the signals about the primary add up to."""
 

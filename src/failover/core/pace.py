@@ -86,6 +86,8 @@ def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, 
     if primary:
         if suspect and probe and watch.health.bad_requests:
             watch.hurry(now + _CONFIRM)
+        elif suspect and not probe and not watch.health.bad_probes:
+            watch.hurry(max(now, watch.started + _CONFIRM))  # an answer in between took the probe out of the row
     elif not probe:
         watch.hurry(max(now, watch.started + _SUSPECT))
     elif not watch.health.down:

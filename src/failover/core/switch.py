@@ -33,7 +33,7 @@ from failover.core.events import (
 )
 from failover.core.health import Health, HealthMemory
 from failover.core.hold_down import HoldDown
-from failover.core.model import NETWORK_ERRORS, ErrorType, Verdict
+from failover.core.model import NETWORK_ERRORS, PRIMARY, ErrorType, Verdict
 from failover.core.pace import (
     Rules,
     Watch,
@@ -46,9 +46,6 @@ from failover.core.pace import (
 from failover.core.ramp import Ramp
 from failover.core.table import TABLE, Sign
 from failover.core.words import lasting
-
-PRIMARY = "primary"
-"""The primary's alias."""
 
 _CALM = 2.0
 _BACKUP_FAIL, _BACKUP_RECOVER = 2, 1

@@ -32,6 +32,7 @@ def error(
     proxy_status: bytes,
     closing: bool,
     body: bool,
+    extra: list[bytes],
 ) -> bytes:
     """A whole error answer: a page for who accepts one, problem+json (RFC 9457) for everybody else; never cached."""
     phrase = HTTPStatus(status).phrase
@@ -62,6 +63,7 @@ def error(
         lines.append(b"Retry-After: %d" % RETRY_AFTER_S)
     if status == 405:
         lines.append(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    lines += extra
     if closing:
         lines.append(b"Connection: close")
     return b"\r\n".join([*lines, b"", content if body else b""])
@@ -81,6 +83,12 @@ def simple(
     if closing:
         lines.append(b"Connection: close")
     return b"\r\n".join([*lines, b"", content if body else b""])
+
+
+def bare(status: int, lines: list[bytes], *, closing: bool) -> bytes:
+    """A whole answer without a body."""
+    first = b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode())
+    return b"\r\n".join([first, *lines, *([b"Connection: close"] if closing else []), b"", b""])
 
 
 def proxy_status(error_type: ErrorType | None, alias: str | None) -> bytes:

@@ -38,7 +38,7 @@ class Choice:
         self.rival: Rival | None = None
         self._worker = worker
         self._plan = plan
-        self._sort = _sort(head)
+        self._sort = sort_of(head)
         self._until = monotonic() + _LONGEST_IN_FIRST_BYTE_TIMES * worker.settings.first_byte_timeout
         self._first = first
         self._tried = [first]
@@ -107,7 +107,8 @@ class Choice:
         return (self._first.alias, self._fault) if self.pool is not self._first and self._fault is not None else None
 
 
-def _sort(head: RequestHead) -> Request:
+def sort_of(head: RequestHead) -> Request:
+    """What sort of request this is, as far as repeating it goes."""
     if head.upgrade:
         return Request.ONCE
     if head.safe:

@@ -105,8 +105,9 @@ class Downstream(asyncio.Protocol):
         exchange = self.exchange
         self.half_closed = True
         # A client may close its half and still read the answer, but nobody closes a half of a stream without end, or of
-        # a tunnel to be.
-        if exchange is not None and exchange.upload_done and not exchange.endless and not exchange.head.upgrade:
+        # a tunnel to be; and a write that was sent nowhere yet is not worth the doubt.
+        may_be_gone = exchange is not None and (exchange.endless or exchange.held or exchange.head.upgrade)
+        if exchange is not None and exchange.upload_done and not may_be_gone:
             return True
         if exchange is not None:
             self.exchange = None
@@ -258,10 +259,17 @@ class Downstream(asyncio.Protocol):
                 proxy_status=proxy_status,
                 closing=self.close_after or head is None or not head.keep_alive,
                 body=head is None or head.method != b"HEAD",
+                extra=self.worker.cors.fields(head) if head else [],
             ),
         )
         if head is None or not head.keep_alive:
             self.close_after = True
+
+    def reply_fields(self, status: int, lines: list[bytes], head: RequestHead) -> None:
+        """An answer of our own that is its fields."""
+        if not head.keep_alive:
+            self.close_after = True
+        self.transport.write(answers.bare(status, lines, closing=self.close_after))
 
     def done(self) -> None:
         """The exchange is over and its answer written."""

@@ -57,18 +57,37 @@ class Exchange(Relay):
         """True once the client has seen the beginning of an answer."""
         return self._answered
 
+    @property
+    def held(self) -> bool:
+        """True while it is sent nowhere and waits for somebody who can take it."""
+        return self in self.worker.hold.waiting
+
     # -- joint 1: the head is read
 
     def start(self) -> None:
         worker = self.worker
         if self.head.safe and not self.head.upgrade:
-            self._try(self._plan()[0] if worker.ramping else worker.safe[0])
+            pool = self._plan()[0] if worker.ramping else worker.safe[0]
+            if not (pool.static and self._preflight()):
+                self._try(pool)
             return
         plan = self._plan()
         if plan and not worker.hold.waiting:
             self._try(plan[0])
         elif not self._hold():
             self._refuse(503, READ_ONLY, None)
+
+    def _preflight(self) -> bool:
+        """Answer a preflight that a static backup would not understand as the app did, so that the write that follows
+        is told to wait instead of being forbidden. False when it is none, or was never seen.
+        """
+        lines = self.worker.cors.preflight(self.head) if self.head.method == b"OPTIONS" else []
+        if lines:
+            self.status = 204
+            self._answered = True
+            self.downstream.reply_fields(204, lines, self.head)
+            self._done()
+        return bool(lines)
 
     def _plan(self) -> tuple[Pool, ...]:
         """The ladder as it is now, best first."""
@@ -105,6 +124,8 @@ class Exchange(Relay):
             upstream.await_head()
         else:
             upstream.deadline = NEVER  # nothing is owed before the body is complete
+        if self.head.length and self._upload.behind:
+            self.catch_up()
 
     # -- joint 2: a try failed
 
@@ -175,6 +196,12 @@ class Exchange(Relay):
             self._choice = Choice(self.worker, self.head, pool, self._plan)
         return self._choice
 
+    def body_lost(self) -> None:
+        upstream = self.upstream
+        if upstream is not None:
+            upstream.abandon()
+            self.failed(upstream, Fault(ErrorType.PROXY_INTERNAL_ERROR, "no room to keep the body of the request"))
+
     def _is_evidence(self, fault: Fault, progress: Progress) -> bool:
         """Whether a failed try says something about the target, and not about the client or us.
 
@@ -193,7 +220,7 @@ class Exchange(Relay):
         pool = self.pool
         if self._answered or self.over or pool is None or not self.head.safe or self.head.upgrade:
             return
-        if not (self.upload_done and self.can_be_sent_again):
+        if not self.can_be_sent_beside:
             return
         choice = self._choose(pool)
         second = choice.beside()
@@ -318,6 +345,8 @@ class Exchange(Relay):
         if head.status >= 500:
             return self._server_error(pool, head, body)
         pool.good += 1
+        if head.cors:
+            self.worker.cors.learn(self.head, head)
         if not self.head.length and self._choice is None and not self.held_until:
             pool.latencies.append(monotonic() - self.started)
         if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept").lower():
@@ -419,6 +448,8 @@ class Exchange(Relay):
     def _over(self) -> None:
         self.over = True
         self.upstream = None
+        if self.head.length:
+            self._upload.close()
         self.worker.stats.exchanges += 1
         if self._choice is not None:
             self._choice.over()

@@ -84,6 +84,7 @@ class ResponseHead(Head):
     length = UNTIL_CLOSE
     keep_alive_timeout = 0
     event_stream = False
+    cors = False
     may_name_target = False
 
 
@@ -230,6 +231,11 @@ def _may_name_target(head: ResponseHead, _: object) -> bool:
     return True
 
 
+def _apply_cors(head: ResponseHead, _: bytes) -> bool:
+    head.cors = True
+    return True
+
+
 def _read_keep_alive(line: bytes) -> int:
     timeout = _KEEP_ALIVE_TIMEOUT.search(line.lower())
     return int(timeout[1]) if timeout else 0
@@ -268,5 +274,6 @@ RESPONSE_RULES: Final[Mapping[bytes, Rule]] = _COMMON | {
     b"content-location": Rule(_value, _may_name_target),
     b"refresh": Rule(_value, _may_name_target),
     b"keep-alive": Rule(_read_keep_alive, _apply_keep_alive),
+    b"access-control-allow-origin": Rule(_value, _apply_cors),
     b"proxy-authenticate": _HOP,
 }

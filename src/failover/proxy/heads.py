@@ -21,6 +21,8 @@ _RENAMED = frozenset((b"set-cookie", b"location", b"content-location", b"refresh
 def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
     """The request head as this target gets it. A static backup gets nobody's secrets."""
     lines = head.lines
+    if pool.marks is not None:
+        lines = pool.marks.off_request(lines)
     if pool.static:
         lines = without_fields(lines, _PRIVATE)
     if pool.authorization and (pool.static or not head.field(b"authorization")):
@@ -60,6 +62,8 @@ def for_client(
     if head.may_name_target or pool.hides:
         scheme, host = client.scheme(request), client.host(request)
         lines = [_renamed(line, pool, scheme, host) for line in lines]
+    if pool.marks is not None:
+        lines = pool.marks.on_answer(lines)
     if pool.static:
         lines = [line for line in lines if line[:11].lower() != b"set-cookie:"]
         if head.status in _MISSES or _is_page(lines):

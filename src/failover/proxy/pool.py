@@ -12,9 +12,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.core.headers import host_to_send, location_rewriter
-from failover.core.model import Address, ErrorType, Kind, Target, TargetState
+from failover.core.model import PRIMARY, Address, ErrorType, Kind, Target, TargetState
 from failover.core.patience import HEAD_START, head_start, patience
 from failover.core.ratio import Ratio
+from failover.core.validators import Marks
 from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 from failover.proxy.upstream import Upstream
@@ -58,6 +59,7 @@ class Pool:
         self.usable = True
         self.static = False
         self.hides = bool(self.base_path)
+        self.marks = None if target.alias == PRIMARY else Marks(target.alias)
         # by traffic
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
@@ -82,7 +84,7 @@ class Pool:
                 upstream.close()
         self.error = state.error
         self.usable = state.usable
-        self.static = state.kind is Kind.STATIC and self.alias != "primary"
+        self.static = state.kind is Kind.STATIC and self.alias != PRIMARY
         self.hides = self.static or bool(self.base_path)
 
     def take(self, *, once: bool) -> Upstream | None:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from failover.core.rescue import Request
+from failover.proxy.choice import sort_of
 from failover.proxy.chunked import frame, last_chunk
-from failover.proxy.flow import NEVER
+from failover.proxy.flow import NEVER, WRITE_BUFFER
 from failover.proxy.upload import Upload
 
 if TYPE_CHECKING:
     from failover.proxy.downstream import Downstream
     from failover.proxy.fields import RequestHead
     from failover.proxy.upstream import Upstream
+
+_LOOK_AGAIN_S = 0.05
 
 
 class Relay:
@@ -34,7 +38,7 @@ class Relay:
         self.head = head
         self.upload_done = head.length == 0
         if head.length:
-            self._upload = Upload(head.length)
+            self._upload = Upload(head.length, self._may_repeat)
 
     # -- up
 
@@ -42,6 +46,8 @@ class Relay:
         """Body bytes from the client: passed on, or kept while no target is connected."""
         if self.upstream is not None:
             self.upstream.transport.write(self._upload.send(pieces))
+            if self._upload.lost:
+                self.body_lost()
         elif not self._upload.keep(pieces):
             self.downstream.pause_upload()
 
@@ -57,6 +63,23 @@ class Relay:
         if not upstream.answering:
             upstream.await_head()
 
+    def catch_up(self) -> None:
+        """Send what is kept to a target that has not got it yet, as fast as it takes it."""
+        upstream, upload = self.upstream, self._upload
+        if upstream is None or self.over:
+            return
+        while upload.behind and upstream.transport.get_write_buffer_size() <= WRITE_BUFFER:
+            upstream.transport.write(upload.more())
+        if upload.behind and not upstream.paused:
+            self.worker.loop.call_later(_LOOK_AGAIN_S, self.catch_up)
+
+    def body_lost(self) -> None:
+        """Some of the body can be sent to nobody any more."""
+        raise NotImplementedError
+
+    def _may_repeat(self) -> bool:
+        return sort_of(self.head) is not Request.ONCE
+
     def upload_paused(self) -> None:
         """The target reads too slowly: the client waits, and the target's time runs."""
         if self.upstream is not None and not self.upstream.answering:
@@ -66,12 +89,19 @@ class Relay:
     def upload_resumed(self) -> None:
         if self.upstream is not None and not self.upstream.answering and not self.upload_done:
             self.upstream.deadline = NEVER
+        if self.head.length and self._upload.behind:
+            self.catch_up()
         self.downstream.resume_upload()
 
     @property
     def can_be_sent_again(self) -> bool:
         """Whether all of the request's body so far is at hand."""
         return not self.head.length or self._upload.at_hand
+
+    @property
+    def can_be_sent_beside(self) -> bool:
+        """Whether the whole request is at hand for a second target while the first one has it."""
+        return not self.head.length or (self.upload_done and self._upload.in_memory)
 
     @property
     def kept_bytes(self) -> int:

@@ -25,6 +25,7 @@ from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.observe import log
+from failover.proxy.cors import Cors
 from failover.proxy.hold import Hold
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
@@ -100,6 +101,7 @@ class Worker:
         self._chosen_safe: tuple[Pool, ...] = ()
         self._chosen_writes: tuple[Pool, ...] = ()
         self.hold = Hold(self, settings.workers)
+        self.cors = Cors()
         self._leaving: list[tuple[float, Callable[[], None]]] = []
         self._racing = False
         self.downstreams: set[Downstream] = set()

@@ -18,9 +18,9 @@ from failover.core.events import (
     Tick,
     VerdictChanged,
 )
-from failover.core.model import ErrorType, Verdict
+from failover.core.model import PRIMARY, ErrorType, Verdict
 from failover.core.pace import Rules
-from failover.core.switch import PRIMARY, Switch
+from failover.core.switch import Switch
 from failover.core.table import TABLE, Sign, diagram
 
 VERDICTS_PAGE = Path(__file__).parents[3] / "docs" / "verdicts.md"
@@ -165,21 +165,29 @@ def test_never_backup_without_enough_bad_signals_in_a_row_and_one_of_a_probe(giv
 def test_what_our_own_network_could_have_made_is_no_verdict_before_somebody_else_was_heard(given_rules, history):
     story = Story(given_rules)
     row: list[ErrorType | None] = []
-    heard = True
+    first_bad = first_doubt = heard_at = 0.0
     for event, effects in story.play(history):
-        if isinstance(event, Signal | Overdue) and event.target == PRIMARY and event.good_before:
-            row = []
-        if isinstance(event, Signal) and event.target == PRIMARY:
-            if event.good:
-                row = []
-            else:
-                heard = heard and bool(row)
-                row.append(event.error)
-        elif isinstance(event, Signal) and (event.good or event.error is not ErrorType.CONNECTION_TIMEOUT):
-            heard = True
+        if (
+            isinstance(event, Signal | Overdue)
+            and event.target == PRIMARY
+            and (event.good_before or event_is_good(event))
+        ):
+            row, first_doubt = [], 0.0
+        if isinstance(event, Overdue) and event.target == PRIMARY:
+            first_doubt = first_doubt or story.now
+        elif isinstance(event, Signal) and event.target == PRIMARY and not event.good:
+            if not row:
+                first_bad = first_doubt if event.source is Source.PROBE and first_doubt else story.now
+            row.append(event.error)
+        elif isinstance(event, Signal) and event.target != PRIMARY and event.error is not ErrorType.CONNECTION_TIMEOUT:
+            heard_at = story.now
         for effect in effects:
-            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is Verdict.SUSPECT:
-                assert heard or set(row) != {ErrorType.CONNECTION_TIMEOUT}
+            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is not Verdict.RAMP:
+                assert heard_at >= first_bad or set(row) != {ErrorType.CONNECTION_TIMEOUT}
+
+
+def event_is_good(event: Event) -> bool:
+    return isinstance(event, Signal) and event.good
 
 
 @given(rules, histories)

@@ -37,10 +37,10 @@ from failover.core.events import (
     Tick,
     VerdictChanged,
 )
-from failover.core.model import ErrorType, Kind, Routing, TargetState
+from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState
 from failover.core.pace import Rules
 from failover.core.routing import ladder
-from failover.core.switch import PRIMARY, Switch
+from failover.core.switch import Switch
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
