@@ -138,6 +138,8 @@ def _request(plan, most, chance):
     method = chance.choices(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"), (10, 1, 4, 2, 1, 1))[0]
     safe = method in ("GET", "HEAD")
     size = 0 if safe or method == "DELETE" else chance.choice((0, 3, 500, 5000))
+    if size and chance.random() < 0.04:
+        size = chance.choice((90_000, 400_000))  # more than is kept in memory
     pieces = not plan.pipelines and chance.random() < 0.15
     leaves = chance.choice((0.0, 0.01, 0.05, chance.uniform(0.0, 1.0))) if chance.random() < 0.07 else None
     return (chance.uniform(0.0, most), method, not safe and chance.random() < 0.3, size, pieces, leaves)

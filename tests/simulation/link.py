@@ -85,6 +85,8 @@ class End(asyncio.Transport):
         self.socket = FakeSocket(self)
         self.protocol = None
         self.peer = None
+        self.made_at = 0.0  # when a connection that was asked for was there
+        self.is_fresh = False  # the latest request was written to it in that moment, and not later
         self.lingers = True
         self.closed = False  # the file is closed: the peer hears nothing more from us, and we nothing from it
         self.on_write = self.on_read = None

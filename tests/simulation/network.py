@@ -102,6 +102,7 @@ class Network:
         except BaseException:
             near.die()
             raise
+        near.made_at = self.loop.time()
         return near.socket
 
     # What stands in for the kernel in `failover.proxy`.

@@ -37,8 +37,8 @@ BAD_WEATHER = tuple(weather for weather in ANSWERS if weather != "good")
 
 @dataclass(slots=True)
 class Entry:
-    """One request that a target received whole. `nth` is its number on its connection, `size` its body's; `said` tells
-    that a byte of an answer left, `answered` that a head did.
+    """One request that a target received whole. `nth` is its number on its connection, `size` its body's; `fresh` tells
+    that the connection was made for it, `said` that a byte of an answer left, `answered` that a head did.
     """
 
     visit: str
@@ -49,6 +49,7 @@ class Entry:
     nth: int
     size: int
     performed: bool = False
+    fresh: bool = False
     said: bool = False
     answered: bool = False
 
@@ -168,6 +169,7 @@ class Talk(asyncio.Protocol):
         self._entry = None
         if visit:
             self._entry = Entry(visit, host.alias, host.world.now, self.worker, self.number, self.count, size)
+            self._entry.fresh = self.end.peer.is_fresh
             host.ledger.append(self._entry)
             host.world.received(self._entry)
         weather = host.weather

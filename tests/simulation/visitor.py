@@ -63,7 +63,25 @@ class Plan:
     pipelines: bool = False
 
 
-class Visitor(asyncio.Protocol):
+class Connection(asyncio.Protocol):
+    """One connection of a visitor, who hears of it as long as it is the present one."""
+
+    def __init__(self, visitor):
+        self.visitor = visitor
+
+    def connection_made(self, transport):
+        self.end = transport
+
+    def data_received(self, data):
+        if self.visitor.end is self.end:
+            self.visitor.data_received(data)
+
+    def connection_lost(self, exc):
+        if self.visitor.end is self.end:
+            self.visitor.connection_lost()
+
+
+class Visitor:
     """Plays a plan, over one connection as long as that lasts."""
 
     def __init__(self, world, plan, chance):
@@ -92,7 +110,7 @@ class Visitor(asyncio.Protocol):
         window = chance.choice((1 << 30, 1 << 30, 1 << 14))
         self._buffer = b""
         self.end = self.world.public.connect(Line(lambda: delay, window, pieces), None, (self.plan.address, 1024))
-        self.end.begin(self)
+        self.end.begin(Connection(self))
 
     def _send_next(self):
         if not self.plan.requests:
@@ -154,17 +172,14 @@ class Visitor(asyncio.Protocol):
             end.abort()
             self._plan_next()
 
-    # -- called by the event loop
+    # -- called by the connection
 
     def data_received(self, data):
         self._buffer += data
         while self._buffer and self._read_answer():
             pass
 
-    def eof_received(self):
-        return False
-
-    def connection_lost(self, exc):
+    def connection_lost(self):
         if self._open:
             first = self._open[0]
             if self._buffer:

@@ -205,7 +205,7 @@ class World:
         self.say("%s ends: %s %s", visit.name, visit.ending, f"{visit.status} by {target}" if visit.status else "")
 
     def received(self, entry):
-        nth = "a fresh connection" if entry.nth == 1 else f"request {entry.nth} of a connection"
+        nth = "a fresh connection" if entry.fresh else f"request {entry.nth} of a kept one"
         self.say("%s reaches %s from %s, %s", entry.visit, entry.alias, entry.worker, nth)
 
     def _connected(self, near, _far, host):
@@ -214,6 +214,7 @@ class World:
         def wrote(data):
             visit = field(data, b"x-visit").decode()
             if visit:
+                near.is_fresh = self.now == near.made_at
                 self.tries.append((self.now, visit, host.alias, near.process.name))
 
         near.on_write = wrote
