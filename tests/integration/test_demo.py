@@ -51,7 +51,8 @@ def test_it_shows_a_failover_and_ends_by_itself() -> None:
         r"Failover is sure that the primary is down, \d+ ms after the crash",
         r"The primary is still down: \d+ answered \(\d+ by the primary, \d+ by the backup\), failed: 0",
         r"The primary is started again",
-        r"The primary serves again",
+        r"It gets 5 % of the visitors first",
+        r"The primary serves everybody again",
         r"That was it: \d+ answered \(\d+ by the primary, \d+ by the backup\), failed: 0",
     ]
     places = [next(i for i, line in enumerate(running.lines) if re.search(_TIME + what, line)) for what in told]

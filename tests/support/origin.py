@@ -130,7 +130,7 @@ class Origin:
         if self._tls:
             self._tls.sni_callback = lambda _tls, name, _context: self.server_names.append(name)
         return await asyncio.start_server(
-            self._serve,
+            self._connected,
             self._host,
             self.port,
             ssl=self._tls,
@@ -191,12 +191,14 @@ class Origin:
 
     # -- one connection
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer, self.connections))
+        self._handlers[task] = writer  # known from here on: it may be ended before it has begun
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._handlers[task] = writer
-        self.connections += 1
-        number = self.connections
         try:
             if self.doorstep == "reset":
                 reset(writer)

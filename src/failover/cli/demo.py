@@ -103,7 +103,7 @@ class _Stage:
 
     def proxy(self, primary: str, backup: str) -> tuple[str, int]:
         """Start the proxy: where it listens."""
-        flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0"]
+        flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0", "--ramp-step", "500ms"]
         process = self._launch("-m", "failover", *flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         said = []
         for line in process.stdout or ():
@@ -201,9 +201,11 @@ def _tell_the_story(ending: contextlib.ExitStack) -> bool:
 
     stage.site("primary")
     say("The primary is started again. Failover looks twice before it trusts it.")
+    _await(lambda: _state(address)["verdict"] == "ramp", "the first step of the way back")
+    say("It gets 5 % of the visitors first, then 25, 50 and 100: what failed them now, the backup would answer unseen.")
     _await(lambda: _state(address)["on_backup"] is False, "the return to the primary")
     _await(lambda: visitor.last == "primary", "an answer by the primary")
-    say("The primary serves again.")
+    say("The primary serves everybody again.")
     time.sleep(_AFTER_S)
     visitor.leave()
     say(f"That was it: {visitor.count}. The slowest answer since the crash took {_ms(visitor.slowest_s)}.")

@@ -1,8 +1,8 @@
 """Stop 3 of a request, and the only hub: one request and its answer; next comes `pool`.
 
 The law: `downstream` never speaks to `upstream`, both know the exchange. It asks the core at four joints (`start`: head
-read; `_step`: a try failed; `answer` and `whole`: response head read; `_over`: exchange over), body bytes pass through
-it untouched (`relay`), and it ends exactly once: answered, cut, or left by its client.
+read; `_step`: a try failed; `_accept`: response head read; `_over`: exchange over), body bytes pass through it
+untouched (`relay`), and it ends exactly once (`answering`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING
 from failover.core.model import ErrorType, Verdict
 from failover.core.rescue import Progress, Step
 from failover.faults import OUR_OWN, Fault
-from failover.proxy import answers
+from failover.proxy.answering import Answering
 from failover.proxy.choice import Choice
-from failover.proxy.flow import NEVER, keep_alive
-from failover.proxy.heads import for_client, for_target
+from failover.proxy.flow import NEVER
+from failover.proxy.heads import for_target
 from failover.proxy.race import OUTRUN, Rival
-from failover.proxy.relay import Relay
-from failover.proxy.tunnel import join
 
 if TYPE_CHECKING:
-    from failover.proxy.downstream import Downstream
-    from failover.proxy.fields import RequestHead, ResponseHead
+    from failover.proxy.fields import ResponseHead
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
@@ -34,28 +31,14 @@ _TIMEOUTS = frozenset(
 _GATEWAY_ERRORS = frozenset((502, 503, 504, *range(520, 527), 530))
 _MISSES = frozenset((403, 404))
 
-READ_ONLY = "This site can only be read at the moment. Please try again shortly."
+_READ_ONLY = "This site can only be read at the moment. Please try again shortly."
 
 
-class Exchange(Relay):
-    """One request and its answer, over up to three tries."""
+class Exchange(Answering):
+    """One request and its answer, over up to three tries, two of them at a time in a race."""
 
-    # Defaults stand on the class: most requests change none of them.
-    pool: Pool | None = None
-    status = 0
     held_until = 0.0
     doubted = False
-    _answered = False
-    _choice: Choice | None = None
-
-    def __init__(self, downstream: Downstream, head: RequestHead) -> None:
-        super().__init__(downstream, head)
-        self.started = monotonic()
-
-    @property
-    def answering(self) -> bool:
-        """True once the client has seen the beginning of an answer."""
-        return self._answered
 
     @property
     def held(self) -> bool:
@@ -72,22 +55,10 @@ class Exchange(Relay):
                 self._try(pool)
             return
         plan = self._plan()
-        if plan and not worker.hold.waiting:
+        if plan and (self.head.upgrade or not worker.hold.waiting):
             self._try(plan[0])
         elif not self._hold():
-            self._refuse(503, READ_ONLY, None)
-
-    def _preflight(self) -> bool:
-        """Answer a preflight that a static backup would not understand as the app did, so that the write that follows
-        is told to wait instead of being forbidden. False when it is none, or was never seen.
-        """
-        lines = self.worker.cors.preflight(self.head) if self.head.method == b"OPTIONS" else []
-        if lines:
-            self.status = 204
-            self._answered = True
-            self.downstream.reply_fields(204, lines, self.head)
-            self._done()
-        return bool(lines)
+            self._refuse(503, _READ_ONLY, None)
 
     def _plan(self) -> tuple[Pool, ...]:
         """The ladder as it is now, best first."""
@@ -245,6 +216,11 @@ class Exchange(Relay):
         if self._choice is not None:
             self._choice.rival = None
 
+    def _end_choice(self) -> None:
+        choice, self._choice = self._choice, None
+        if choice is not None:
+            choice.over()
+
     def _hold(self) -> bool:
         """Wait for somebody who can take this write. False when there is no waiting for it."""
         worker = self.worker
@@ -268,70 +244,15 @@ class Exchange(Relay):
         self.worker.stats.delivered += 1
         self._try(to)
 
+    def abandon(self) -> None:
+        self.worker.hold.leave(self)
+        super().abandon()
+
     def give_up(self) -> None:
         """A held write has waited for as long as it may."""
-        self._refuse(503, READ_ONLY, None)
+        self._refuse(503, _READ_ONLY, None)
 
     # -- joint 3: the response head is read
-
-    def whole(self, head: ResponseHead, body: bytes) -> None:
-        """A small answer, complete: one write, and the exchange is over."""
-        pool = self._accept(head, body)
-        if pool is not None:
-            self._pass_on(pool, head, body)
-
-    def _pass_on(self, pool: Pool, head: ResponseHead, body: bytes) -> None:
-        self._answered = True
-        self.status = head.status
-        self.sent_bytes = len(body)
-        self.downstream.transport.write(self._head_for_client(pool, head, closing=self._closing()) + body)
-        self._done()
-
-    def answer(self, head: ResponseHead) -> None:
-        """The head of an answer that streams."""
-        pool = self._accept(head)
-        if pool is None:
-            return
-        self._answered = True
-        if self._choice is not None:
-            self._choice.settle()
-        self.status = head.status
-        closing = self._closing()
-        out = self._head_for_client(pool, head, closing=closing or (head.length < 0 and self.head.http10))
-        if head.length < 0:
-            if self.head.http10:
-                self.downstream.close_after = True  # the end of the connection is the end of the body
-            else:
-                self._chunked_out = True
-                out = out[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
-        if head.event_stream and self.upstream is not None:
-            keep_alive(self.upstream.transport)
-            keep_alive(self.downstream.transport)
-        self.downstream.transport.write(out)
-
-    def interim(self, head: ResponseHead) -> None:
-        """A 1xx: passed on to who can read it; 100 is ours to say, and was said (RFC 9110 section 15.2)."""
-        if head.status != 100 and not self.head.http10 and not (self.pool and self.pool.static):
-            self.downstream.transport.write(b"\r\n".join((*head.lines, b"\r\n")))
-
-    def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
-        """101: the exchange becomes a tunnel, which owns both connections from here on."""
-        pool = upstream.pool
-        if not self.head.upgrade or not self.upload_done:
-            upstream.exchange = None
-            upstream.close()
-            self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))
-            return
-        self._accept(head)
-        self.status = 101
-        pool.open.discard(upstream)
-        downstream = self.downstream
-        upgrade = b"Connection: upgrade\r\nUpgrade: " + (head.upgrade or self.head.upgrade) + b"\r\n\r\n"
-        out = self._head_for_client(pool, head, closing=False)[:-2] + upgrade
-        self._over()
-        early = downstream.leave()
-        downstream.transport.write(out + data)
-        join(pool, downstream.transport, upstream.transport, early)
 
     def _accept(self, head: ResponseHead, body: bytes | None = None) -> Pool | None:
         """Take its status for evidence about the target (spec section 8), and the answer for the client's.
@@ -380,78 +301,12 @@ class Exchange(Relay):
             return None
         return pool
 
-    def _closing(self) -> bool:
-        """Whether the connection to the client ends with this answer."""
-        closing = not self.head.keep_alive or not self.upload_done or self.worker.draining
-        if closing:
-            self.downstream.close_after = True
-        return closing
-
-    def _head_for_client(self, pool: Pool, head: ResponseHead, *, closing: bool) -> bytes:
-        choice = self._choice
-        rescued = answers.rescued_from(choice.rescued_from) if choice is not None and choice.pool is pool else b""
-        return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
-
-    # -- joint 4: the exchange is over
-
-    def finished(self, trailers: bytes) -> None:
-        """The whole answer has come and the connection to the target is released."""
-        if self.over:
+    def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
+        """101: the exchange becomes a tunnel, which owns both connections from here on."""
+        if self.head.upgrade and self.upload_done:
+            self._accept(head)
+            self._become_tunnel(upstream, head, data)
             return
-        self.end_stream(trailers)
-        self._done()
-
-    def abandon(self) -> None:
-        """The client is gone: whatever its target does now is nobody's fault."""
-        self.worker.stats.aborted += 1
-        self.worker.hold.leave(self)
-        self._drop_upstream()
-        self._over()
-
-    def cut(self) -> None:
-        """The answer cannot be completed, and the client must see it."""
-        self.worker.stats.cut += 1
-        self._drop_upstream()
-        self._over()
-        self.downstream.cut()
-
-    def _refuse(self, status: int, text: str, fault: Fault | None) -> None:
-        """Answer by ourselves."""
-        self.worker.stats.refused += 1
-        self.status = status
-        self._answered = True
-        if not self.upload_done:
-            self.downstream.close_after = True
-        pool = self.pool
-        self.downstream.reply(
-            status,
-            text,
-            self.head,
-            answers.proxy_status(fault.error if fault else None, pool.alias if pool else None),
-        )
-        self._done()
-
-    def _drop_upstream(self) -> None:
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.abandon()
-
-    def _end_choice(self) -> None:
-        choice, self._choice = self._choice, None
-        if choice is not None:
-            choice.over()
-
-    def _done(self) -> None:
-        self._over()
-        self.downstream.done()
-
-    def _over(self) -> None:
-        self.over = True
-        self.upstream = None
-        if self.head.length:
-            self._upload.close()
-        self.worker.stats.exchanges += 1
-        if self._choice is not None:
-            self._choice.over()
-        if self.worker.access_log is not None:
-            self.worker.access_log(self)
+        upstream.exchange = None
+        upstream.close()
+        self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))

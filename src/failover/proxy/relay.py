@@ -5,6 +5,7 @@ Each side keeps the other's pace: who does not take what waits for him makes the
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.core.rescue import Request
@@ -39,6 +40,7 @@ class Relay:
         self.upload_done = head.length == 0
         if head.length:
             self._upload = Upload(head.length, self._may_repeat)
+        self.started = monotonic()
 
     # -- up
 

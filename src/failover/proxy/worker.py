@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from failover.core.model import ErrorType, Routing
     from failover.launch import Launch
+    from failover.proxy.answering import Answering
     from failover.proxy.client import Client
     from failover.proxy.downstream import Downstream
-    from failover.proxy.exchange import Exchange
     from failover.proxy.fields import RequestHead
     from failover.proxy.tunnel import Tunnel
 
@@ -108,7 +108,7 @@ class Worker:
         self.tunnels: set[Tunnel] = set()
         self.overflow: set[Downstream] = set()
         self._max_connections = _share(settings.max_connections, settings.workers)
-        self.access_log: Callable[[Exchange], None] | None = _access_log if settings.access_log else None
+        self.access_log: Callable[[Answering], None] | None = _access_log if settings.access_log else None
         self._log = log.get("worker")
         self._listener = Listener(self)
         self._peer: Peer | None = None
@@ -348,7 +348,7 @@ def _share(max_connections: int, workers: int) -> int:
     return -(-max_connections // workers)
 
 
-def _access_log(exchange: Exchange) -> None:
+def _access_log(exchange: Answering) -> None:
     """One line an exchange; the query, which may hold secrets, stays out."""
     head = exchange.head
     log.access(
