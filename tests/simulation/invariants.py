@@ -198,12 +198,12 @@ def no_safe_request_fails(world):
 def no_safe_request_waits_long(world):
     """As above, none waits for longer than it takes to find a hung primary out, whatever the first-byte time-out is.
 
-    Not where probes are answered and pages are not: nothing but that time-out tells a hung page from a slow one. Nor
-    while there is no controller.
+    Not where probes are answered in time and pages are not: nothing but that time-out tells a hung page from a slow
+    one. Nor while there is no controller.
     """
     history = world.history
     happened = {args[1] if what == "turn" else what for _, what, args in history.events}
-    if not history.calm_backups or happened & {"pages hung", "the controller dies"}:
+    if not history.calm_backups or happened & {"pages hung", "slow", "the controller dies"}:
         return
     longest = world.settings.check_timeout + 1.5
     for visit in world.visits:
