@@ -108,6 +108,20 @@ async def test_a_write_in_a_hung_primarys_hands_is_waited_for_and_sent_to_nobody
         assert not by_people(backup, "POST")
 
 
+async def test_who_waits_for_a_hung_backup_is_answered_by_the_next_one(primary: Origin, backup: Origin) -> None:
+    with (
+        Origin("second") as second,
+        program(primary, backup, "--backup", second.url, *ONE) as proxy,
+    ):
+        url = proxy.ready().url
+        primary.stop()
+        await proxy.seen("switched to the backup")
+        backup.answer = weather.hang()
+        replies = await asyncio.gather(*(ask(url) for _ in range(3)))
+        assert {reply.header("X-Origin") for reply in replies} == {"second"}
+        await proxy.seen("backup is down")
+
+
 # -- the race
 
 

@@ -287,7 +287,7 @@ class Switch:
             if watch.due > now or not self._may_probe(alias, watch):
                 continue
             watch.start(now, self._interval(alias, now))
-            quick = watch.health.doubts > 0 or self.verdict is Verdict.SUSPECT
+            quick = watch.health.doubts > 0 or self.verdict in (Verdict.SUSPECT, Verdict.RAMP)
             probes.append(Probe(alias, watch.health.quick_timeout(longest) if quick else longest))
         return probes
 

@@ -207,7 +207,8 @@ class Exchange(Answering):
         if upstream is not None:
             upstream.exchange = self
         if first is not None and choice is not None:
-            first.overdue()
+            if monotonic() - self.started > first.patience:
+                first.overdue()
             choice.rival = None
             choice.move_to(rival.pool, OUTRUN)
         self.worker.stats.rescued_tries += 1

@@ -216,7 +216,9 @@ class Worker:
 
     def _told(self, _peer: Peer, message: Told) -> None:
         """Route by this from now on."""
-        before = getattr(self, "routing", message.routing).verdict
+        before = self.routing.verdict if hasattr(self, "routing") else None
+        unusable = {state.alias for state in message.routing.targets if not state.usable}
+        lost = [pool for pool in self.pools.values() if pool.usable and pool.alias in unusable]
         self.routing = routing = message.routing
         self._suspecting_until = 0.0
         for state in routing.targets:
@@ -228,6 +230,8 @@ class Worker:
         self.writes = self._pools(ladder(routing, safe=False, chosen=False))
         self._chosen_safe = self._pools(ladder(routing, safe=True, chosen=True))
         self._chosen_writes = self._pools(ladder(routing, safe=False, chosen=True))
+        for pool in lost:
+            self._ask_others(pool, waiting_for=0.0)
         if routing.verdict is not before:
             self._verdict_changed(before, routing.verdict)
         if self._serving is None and not self.draining:
@@ -236,13 +240,13 @@ class Worker:
     def _pools(self, aliases: tuple[str, ...]) -> tuple[Pool, ...]:
         return tuple(self.pools[alias] for alias in aliases if alias in self.pools)
 
-    def _verdict_changed(self, before: Verdict, verdict: Verdict) -> None:
+    def _verdict_changed(self, before: Verdict | None, verdict: Verdict) -> None:
         """What a new verdict means for what is under way."""
         if verdict in (Verdict.SUSPECT, Verdict.RAMP) and not self._racing:
             self._racing = True
             self._race()
         elif verdict is Verdict.BACKUP:
-            self._ask_others(waiting_for=0.0)
+            self._ask_others(self.primary, waiting_for=0.0)
             self._leave(self.primary)
         elif before is Verdict.RAMP:
             self._leave(*(pool for pool in self.pools.values() if pool is not self.primary))
@@ -252,11 +256,12 @@ class Worker:
         self._racing = self.routing.verdict in (Verdict.SUSPECT, Verdict.RAMP)
         if self._racing:
             self.loop.call_later(_RACE_TICK_S, self._race)
-            self._ask_others(waiting_for=self.primary.head_start)
+            self._ask_others(self.primary, waiting_for=self.primary.head_start)
 
-    def _ask_others(self, *, waiting_for: float) -> None:
+    def _ask_others(self, pool: Pool, *, waiting_for: float) -> None:
+        """Who has waited here for so many seconds asks the next target as well."""
         latest = monotonic() - waiting_for
-        for exchange in list(self.primary.waiting()):
+        for exchange in list(pool.waiting()):
             if exchange.started <= latest:
                 exchange.race()
 
