@@ -35,12 +35,12 @@ def make(seed):
     """The history of a seed."""
     chance = random.Random(seed)
     settings = {
-        "check_interval": chance.choice((0.5, 1.0, 2.0)),
+        "check_interval": chance.choice((0.5, 1.0, 2.0, 10.0)),
         "check_timeout": chance.choice((1.0, 2.0)),
         "fail_threshold": chance.choice((1, 2, 3, 3, 3)),
         "recover_threshold": chance.choice((1, 2, 2)),
         "connect_timeout": chance.choice((0.3, 1.0)),
-        "first_byte_timeout": chance.choice((1.5, 3.0, 6.0)),
+        "first_byte_timeout": chance.choice((1.5, 3.0, 6.0, 15.0)),
         "hold_writes": chance.choice((2.0, 4.0, 10.0)),
         "backups": chance.choice((1, 1, 2)),
         "backup_kind": chance.choice(("replica", "replica", "static")),
