@@ -36,6 +36,7 @@ class Process:
         self.context.run(PROCESS.set, self)
         self.tasks = []
         self.ends = OrderedSet()
+        self.files = []
 
     def kill(self):
         self.alive = False

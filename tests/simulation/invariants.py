@@ -159,6 +159,8 @@ def nothing_is_left(world):
             yield f"{name} still keeps {len(worker.hold.waiting)} writes"
         if waiting := [task for task in seat.process.tasks if not task.done()]:
             yield f"{name} still has tasks: {', '.join(task.get_coro().__qualname__ for task in waiting)}"
+        if open_files := [file for file in seat.process.files if not file.closed]:
+            yield f"{name} still has {len(open_files)} files of bodies open"
         for end in seat.process.ends:
             if isinstance(end, End) and end.peername in world.network.hosts:
                 yield f"{name} still has a connection to {world.network.hosts[end.peername].alias}"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import logging
 import random
 import select
 import socket
+import tempfile
 
 import structlog
 
@@ -19,10 +21,11 @@ import failover.controller.loop as controller_module
 import failover.controller.prober as prober_module
 import failover.proxy.flow as flow_module
 import failover.proxy.pool as pool_module
+import failover.proxy.upload as upload_module
 import failover.proxy.upstream as upstream_module
 import failover.proxy.worker as worker_module
 from failover.core.switch import Switch
-from simulation.clock import Clock, Shim, clock_changes, patched
+from simulation.clock import PROCESS, Clock, Shim, clock_changes, patched
 from simulation.invariants import broken
 from simulation.world import ToController, World
 
@@ -42,6 +45,7 @@ class Stage:
             (pool_module, "dial", self._dial),
             (prober_module, "dial", self._dial),
             (worker_module, "socket", Shim(socket, socket=lambda *_: ToController(self.world))),
+            (upload_module, "tempfile", Shim(tempfile, TemporaryFile=self._file)),
             (upstream_module, "select", Shim(select, poll=self._poll)),
             (flow_module, "fcntl", Shim(fcntl, ioctl=self._ioctl)),
             (controller_module, "Switch", _watched(self)),
@@ -61,6 +65,11 @@ class Stage:
 
     async def _dial(self, *args):
         return await self.world.network.dial(*args)
+
+    def _file(self, **_how):
+        file = io.BytesIO()
+        PROCESS.get().files.append(file)
+        return file
 
     def _poll(self):
         return self.world.network.poll()
