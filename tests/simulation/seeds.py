@@ -7,6 +7,7 @@ _HELD = "a write is held although its visitor closed his half before, and is del
 _STALE = "after a row that our own network made, requests alone talk the primary down: no probe failed in that row"
 _CLOCK = "a worker's clock asks for the routing before the first one was told"
 _THIRD = "two kept connections close under a safe request, and the third try, at a healthy backup, meets one more"
+_DROPPED = "packets to the primary are dropped: who waits on a kept connection is overdue a first-byte time-out later"
 
 KNOWN = {
     11: _HELD,
@@ -19,5 +20,6 @@ KNOWN = {
     2012: _CLOCK,
     2262: _CLOCK,
     2311: _THIRD,
+    11193: _DROPPED,
 }
 """Fail, for a reason that is known and not yet mended."""

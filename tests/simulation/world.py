@@ -122,7 +122,9 @@ class World:
                 visitor.end.close()
         self.loop.run_for(_QUIET)
         if any(seat.subject.downstreams for seat in self.workers()):
-            self.loop.run_for(3 * self.settings.first_byte_timeout)  # who has closed his half may wait for an answer
+            self.loop.run_for(
+                3 * self.settings.first_byte_timeout + _QUIET
+            )  # who has closed his half may wait for an answer
         if any(seat.subject.hold.waiting for seat in self.workers()):
             self.loop.run_for(self.settings.hold_writes)
 
