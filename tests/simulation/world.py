@@ -120,11 +120,10 @@ class World:
         for visitor in self.visitors:
             if visitor.end is not None:
                 visitor.end.close()
+        until = self.clock.now + 3 * self.settings.first_byte_timeout  # who closed his half may wait for an answer
+        while self.clock.now < until and any(seat.subject.downstreams for seat in self.workers()):
+            self.loop.run_for(0.5)
         self.loop.run_for(_QUIET)
-        if any(seat.subject.downstreams for seat in self.workers()):
-            self.loop.run_for(
-                3 * self.settings.first_byte_timeout + _QUIET
-            )  # who has closed his half may wait for an answer
         if any(seat.subject.hold.waiting for seat in self.workers()):
             self.loop.run_for(self.settings.hold_writes)
 
