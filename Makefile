@@ -13,6 +13,9 @@ test: environment
 bench: environment
 	$(PYTHON) bench/run.py
 
+chaos: environment
+	$(PYTHON) tests/chaos/run.py
+
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
@@ -24,4 +27,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench docs environment clean
+.PHONY: all check test bench chaos docs environment clean

@@ -31,21 +31,21 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):
-    """A live request met a failing target: sent at once. `good_before` counts that target's good answers since the
-    failure that this worker told before.
+    """A live request met a failing target: sent at once. `last_good` is when this worker had a good answer from it
+    last, in monotonic seconds, which are the same in all processes of a machine.
     """
 
     target: str
     error: ErrorType
     detail: str
-    good_before: int
+    last_good: float
 
 
-class Waiting(msgspec.Struct, frozen=True, tag=True):
-    """A live request waits at this target for much longer than is usual there. `good_before` as in `Failure`."""
+class Doubted(msgspec.Struct, frozen=True, tag=True):
+    """A live request met what may mean nothing, such as a long wait. `last_good` as in `Failure`."""
 
     target: str
-    good_before: int
+    last_good: float
 
 
 class Counters(msgspec.Struct, frozen=True, tag=True):
@@ -62,7 +62,7 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     routing: Routing
 
 
-ToController = Hello | Failure | Waiting | Counters
+ToController = Hello | Failure | Doubted | Counters
 _encode = msgspec.msgpack.Encoder().encode
 _decoders = {
     "controller": msgspec.msgpack.Decoder(ToController),

@@ -25,16 +25,16 @@ _NO_EVIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One event about the primary, as it counts. `sort` is probe, request, or doubt (a request that is overdue)."""
+    """One event about the primary, as it counts. `sort` is probe, request, or doubt (which may mean nothing)."""
 
     at: float
     sort: str
     good: bool
     error: ErrorType | None
-    good_before: int
+    last_good: float
 
     def __str__(self):
-        return f"{self.at:.3f} {self.sort} {'good' if self.good else self.error or 'overdue'}"
+        return f"{self.at:.3f} {self.sort} {'good' if self.good else self.error or ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ class Reference:
         sort = "doubt" if not isinstance(event, Signal) else "probe" if event.source.value == "probe" else "request"
         if target == "primary":
             if sort == "doubt":
-                self._log.append(Noted(now, sort, False, None, event.good_before))
+                self._log.append(Noted(now, sort, False, None, event.last_good))
             elif event.good or event.error not in _NO_EVIDENCE:
-                self._log.append(Noted(now, sort, event.good, event.error, event.good_before))
+                self._log.append(Noted(now, sort, event.good, event.error, event.last_good))
             if sort == "request" and event.good:
                 self._step = (*self._step[:2], True)
         elif target is not None and sort != "doubt" and (event.good or event.error not in NETWORK_ERRORS):
@@ -152,8 +152,8 @@ class Reference:
                 good_probes += noted.sort == "probe"
                 down = down and good_probes < self._recover
                 continue
-            if noted.good_before:
-                bad, doubts = [], []
+            if all(noted.last_good > one.at for one in (*bad, *doubts)):
+                bad, doubts = [], []  # a worker had a good answer after all of them
             confirmed = any(one.sort == "probe" for one in bad)
             if noted.sort == "doubt" and not confirmed:
                 doubts.append(noted)  # counts when a probe confirms it

@@ -37,19 +37,21 @@ class Mortal:
     """A server that is killed and comes back on the same port, which stays ours meanwhile.
 
     The command gets the port to listen on, with SO_REUSEPORT, as `{port}`, and says `announces` once it listens.
+    `orders` is what `Process` takes.
     """
 
-    def __init__(self, command: Sequence[str], announces: str) -> None:
+    def __init__(self, command: Sequence[str], announces: str, *, orders: bool = False) -> None:
         self._held = hold_port()
         self.port: int = self._held.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [word.format(port=self.port) for word in command]
         self._announces = announces
+        self._orders = orders
         self.process: Process | None = None
 
     def start(self) -> Self:
         assert self.process is None, "runs already"
-        self.process = Process(self._command, cwd=_TESTS).start()
+        self.process = Process(self._command, cwd=_TESTS, orders=self._orders).start()
         self.process.wait_for(self._announces)
         return self
 

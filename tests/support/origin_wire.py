@@ -60,10 +60,14 @@ class Seen:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with RST."""
-    raw = writer.get_extra_info("socket")
+    reset_transport(writer.transport)
+
+
+def reset_transport(transport: asyncio.Transport) -> None:
+    raw = transport.get_extra_info("socket")
     with contextlib.suppress(OSError):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    transport.abort()
 
 
 async def reset_after_sending(writer: asyncio.StreamWriter) -> None:

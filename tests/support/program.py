@@ -13,6 +13,7 @@ is waited for must be said within PATIENCE; leaving the block ends the process a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PATIENCE = 30.0
 _OURS = re.compile(
@@ -39,7 +40,10 @@ def clean_environment(more: Mapping[str, str] = {}) -> dict[str, str]:
 
 
 class Process:
-    """Any command. `lines` is what it and its children have written so far, both streams."""
+    """Any command. `lines` is what it and its children have written so far, both streams.
+
+    With `orders` it reads what `tell` says from its standard input, which ends when we do, however that happens.
+    """
 
     def __init__(
         self,
@@ -49,10 +53,12 @@ class Process:
         cwd: str | os.PathLike[str] | None = None,
         pass_fds: Sequence[int] = (),
         own_group: bool = False,
+        orders: bool = False,
     ) -> None:
         self.lines: list[str] = []
         self._command = [os.fspath(word) for word in command]
         self._env, self._cwd, self._pass_fds, self._own_group = clean_environment(env), cwd, tuple(pass_fds), own_group
+        self._orders = orders
         self._said = threading.Condition()
         self._silent = False
         self._process: subprocess.Popen[str] | None = None
@@ -61,7 +67,7 @@ class Process:
     def start(self) -> Self:
         self._process = subprocess.Popen(
             self._command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if self._orders else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -90,11 +96,15 @@ class Process:
     def _read(self, process: subprocess.Popen[str]) -> None:
         for line in process.stdout:
             with self._said:
-                self.lines.append(line.rstrip("\n"))
+                self._take(line.rstrip("\n"))
                 self._said.notify_all()
         with self._said:
             self._silent = True
             self._said.notify_all()
+
+    def _take(self, line: str) -> None:
+        """One line more; nobody else reads meanwhile."""
+        self.lines.append(line)
 
     # -- what it says
 
@@ -122,6 +132,12 @@ class Process:
                     why = "it ended" if self._silent else f"{patience:g} s passed"
                     raise AssertionError(f"{why} without a line with {pattern!r}; its log:\n{self.log}")
 
+    def wait_until(self, reached: Callable[[], object], what: Callable[[], str], patience: float = PATIENCE) -> None:
+        """Wait until that holds; asked again with each line. `what` is told where it never does."""
+        with self._said:
+            held = self._said.wait_for(lambda: reached() or self._silent, patience) and reached()
+            assert held, f"{'it ended' if self._silent else f'{patience:g} s passed'} without {what()}"
+
     async def seen(self, pattern: str, *, after: int = 0, patience: float = PATIENCE) -> re.Match[str]:
         """`wait_for` in a coroutine."""
         return await asyncio.to_thread(self.wait_for, pattern, after=after, patience=patience)
@@ -147,6 +163,13 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None, "not started"
         self._process.send_signal(number)
+
+    def tell(self, order: str) -> None:
+        """One line for its standard input."""
+        assert self._process is not None, "not started"
+        assert self._process.stdin is not None, "it takes no orders"
+        self._process.stdin.write(f"{order}\n")
+        self._process.stdin.flush()
 
     def wait(self, patience: float = PATIENCE) -> int:
         """Wait until it has ended by itself: the exit code."""
@@ -184,6 +207,9 @@ class Process:
                         self._process.wait()
             self.wait_for_silence()
         finally:
+            if self._process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
             if self._process.stdout is not None and (self._reader is None or not self._reader.is_alive()):
                 self._process.stdout.close()
 

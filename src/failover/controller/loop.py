@@ -17,16 +17,16 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from failover.channel import Counters, Failure, Hello, Peer, Told, Waiting
+from failover.channel import Counters, Doubted, Failure, Hello, Peer, Told
 from failover.controller import lines, memory
 from failover.controller.prober import Prober, Result
 from failover.controller.resolver import News, Resolver
 from failover.core.events import (
+    Doubt,
     Effect,
     Event,
     GoBack,
     NetworkChanged,
-    Overdue,
     Probe,
     ReadyToGoBack,
     RoutingChanged,
@@ -198,9 +198,9 @@ class Controller:
             peer.close()
         elif isinstance(message, Failure):
             self._failure(message)
-        elif isinstance(message, Waiting):
+        elif isinstance(message, Doubted):
             self._last_bad[message.target] = monotonic()
-            self._handle(Overdue(message.target, message.good_before))
+            self._handle(Doubt(message.target, message.last_good))
         elif isinstance(message, Counters):
             for alias in self._workers[peer].count(message.good, self._last_bad, monotonic()):
                 self._handle(Signal(Source.LIVE, alias, good=True))
@@ -230,7 +230,7 @@ class Controller:
                 good=False,
                 error=failure.error,
                 detail=failure.detail[:_LONGEST_DETAIL],
-                good_before=failure.good_before,
+                last_good=failure.last_good,
             )
         )
 

@@ -5,6 +5,7 @@ Times are seconds of one monotonic clock, handed in by whoever calls.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,8 +23,8 @@ class Source(StrEnum):
 class Signal:
     """One piece of evidence about a target.
 
-    `latency` is how long a good probe took, whole, in seconds. `good_before` belongs to a bad live signal: how many
-    good answers the same worker got from the target since the bad one that it told before.
+    `latency` is how long a good probe took, whole, in seconds. `last_good` belongs to a bad live signal: when the same
+    worker got a good answer from the target last.
     """
 
     source: Source
@@ -32,18 +33,17 @@ class Signal:
     error: ErrorType | None = None
     detail: str = ""
     latency: float | None = None
-    good_before: int = 0
+    last_good: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
-    """A live request has waited for its answer for much longer than this target needs: a doubt, and no signal yet.
-
-    `good_before` as in `Signal`.
+class Doubt:
+    """A live request met what may mean nothing, and no signal yet: it waits for its answer for much longer than this
+    target needs, or a kept connection was closed under it. `last_good` as in `Signal`.
     """
 
     target: str
-    good_before: int = 0
+    last_good: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Tick:
     """Time has passed: the hour that `wake_at` named has come."""
 
 
-Event = Signal | Overdue | GoBack | Tick
+Event = Signal | Doubt | GoBack | Tick
 
 
 @dataclass(frozen=True, slots=True)

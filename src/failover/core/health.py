@@ -5,7 +5,7 @@ of them a probe's, with no good one between; it is up again after `recover` cons
 never talk a target down, nor up.
 
 A request that waits for too long is a *doubt*: one bad signal as soon as a probe of the same row has failed as well,
-and nothing at all when a probe is answered.
+and nothing at all when a probe is answered. A good answer ends a row and its doubts when it came after all of them.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class HealthMemory:
     latencies: tuple[float, ...]
     doubts: int = 0
     first_doubt_age: float | None = None
+    last_doubt_age: float | None = None
     network_only: bool = True
 
 
@@ -69,6 +70,7 @@ class Health:
         "first_doubt",
         "good_probes",
         "last_bad",
+        "last_doubt",
         "network_only",
     )
 
@@ -84,9 +86,10 @@ class Health:
         self.first_bad: float | None = None
         # Whether our own network could have made every bad signal of the row just as well.
         self.network_only = True
-        # Overdue requests that no probe has confirmed yet.
+        # Doubts that no probe has confirmed yet.
         self.doubts = 0
         self.first_doubt: float | None = None
+        self.last_doubt: float | None = None
         # The latest bad signal's; they outlive the row.
         self.last_bad: float | None = None
         self.error: ErrorType | None = None
@@ -104,10 +107,10 @@ class Health:
         elif signal.error not in _NO_EVIDENCE:
             self._take_bad(signal, now)
 
-    def take_overdue(self, good_before: int, now: float) -> None:
-        """Count one request that waits for too long."""
-        if good_before:
-            self.bad_probes = self.bad_requests = self.doubts = 0
+    def doubt(self, last_good: float, now: float) -> None:
+        """Count one request that met what may mean nothing."""
+        self._end_row_before(last_good)
+        self.last_doubt = now
         if self.bad_probes:
             self.bad_requests += 1
             self.last_bad = now
@@ -116,6 +119,12 @@ class Health:
         if not self.doubts:
             self.first_doubt = now
         self.doubts += 1
+
+    def _end_row_before(self, last_good: float) -> None:
+        """A worker had a good answer then: a row that was over by then is over."""
+        latest = max((at for at in (self.last_bad, self.last_doubt) if at is not None), default=last_good)
+        if last_good > latest:
+            self.bad_probes = self.bad_requests = self.doubts = 0
 
     def _take_good(self, signal: Signal) -> None:
         self.bad_probes = self.bad_requests = self.doubts = 0
@@ -128,8 +137,7 @@ class Health:
             self.down = False
 
     def _take_bad(self, signal: Signal, now: float) -> None:
-        if signal.good_before:
-            self.bad_probes = self.bad_requests = self.doubts = 0
+        self._end_row_before(signal.last_good)
         if not self.bad_row:
             self.first_bad = self.first_doubt if self.doubts and signal.source is Source.PROBE else now
             self.network_only = True
@@ -184,6 +192,7 @@ class Health:
             latencies=tuple(self._latencies),
             doubts=self.doubts,
             first_doubt_age=None if self.first_doubt is None else now - self.first_doubt,
+            last_doubt_age=None if self.last_doubt is None else now - self.last_doubt,
             network_only=self.network_only,
         )
 
@@ -199,4 +208,5 @@ class Health:
         self._latencies.extend(memory.latencies)
         self.doubts = memory.doubts
         self.first_doubt = None if memory.first_doubt_age is None else taken - memory.first_doubt_age
+        self.last_doubt = None if memory.last_doubt_age is None else taken - memory.last_doubt_age
         self.network_only = memory.network_only

@@ -94,6 +94,6 @@ def hurry_after_bad(watch: Watch, *, probe: bool, primary: bool, suspect: bool, 
         watch.hurry(now + _BACKUPS_IN_INCIDENT)
 
 
-def hurry_after_overdue(watch: Watch, now: float) -> None:
-    """A request waits for too long: look now, but no more often than in a suspicion as long as probes are answered."""
+def hurry_in_doubt(watch: Watch, now: float) -> None:
+    """A request has doubts: look now, but no more often than in a suspicion as long as probes are answered."""
     watch.hurry(max(now, watch.started + (_DOUBT if watch.in_flight else _SUSPECT)))

@@ -17,11 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from failover.core.events import (
+    Doubt,
     Effect,
     Event,
     GoBack,
     NetworkChanged,
-    Overdue,
     Probe,
     ReadyToGoBack,
     RoutingChanged,
@@ -39,7 +39,7 @@ from failover.core.pace import (
     Watch,
     backup_interval,
     hurry_after_bad,
-    hurry_after_overdue,
+    hurry_in_doubt,
     in_flight_limit,
     primary_interval,
 )
@@ -147,10 +147,10 @@ class Switch:
     def _take(self, event: Event, now: float) -> None:
         if isinstance(event, GoBack):
             self._asked = self.verdict is Verdict.BACKUP
-        elif isinstance(event, Overdue) and event.target in self._watches:
+        elif isinstance(event, Doubt) and event.target in self._watches:
             watch = self._watches[event.target]
-            watch.health.take_overdue(event.good_before, now)
-            hurry_after_overdue(watch, now)
+            watch.health.doubt(event.last_good, now)
+            hurry_in_doubt(watch, now)
         elif isinstance(event, Signal) and event.target in self._watches:
             self._take_signal(event, self._watches[event.target], now)
 

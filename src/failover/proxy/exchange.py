@@ -31,6 +31,7 @@ _TIMEOUTS = frozenset(
 _GATEWAY_ERRORS = frozenset((502, 503, 504, *range(520, 527), 530))
 _MISSES = frozenset((403, 404))
 
+_NO_ANSWER = "The site did not give a usable answer."
 _READ_ONLY = "This site can only be read at the moment. Please try again shortly."
 
 
@@ -128,6 +129,9 @@ class Exchange(Answering):
             self.cut()
         elif self._went_on(pool, fault, progress):
             return
+        elif progress is Progress.REUSED_CLOSED:
+            pool.doubt()  # it may have been time for the connection to end; but a visitor will see it
+            self._refuse(502, _NO_ANSWER, fault)
         elif self._choice is not None and self._choice.answer is not None:
             head, body, self.pool = self._choice.answer
             self._pass_on(self.pool, head, body)
@@ -136,7 +140,7 @@ class Exchange(Answering):
         elif fault.error in _TIMEOUTS:
             self._refuse(504, "The site took too long to answer.", fault)
         else:
-            self._refuse(502, "The site did not give a usable answer.", fault)
+            self._refuse(502, _NO_ANSWER, fault)
 
     def _went_on(self, pool: Pool, fault: Fault, progress: Progress) -> bool:
         """Ask the core whether to try again, and do it."""
@@ -208,7 +212,7 @@ class Exchange(Answering):
             upstream.exchange = self
         if first is not None and choice is not None:
             if monotonic() - self.started > first.patience:
-                first.overdue()
+                first.doubt()
             choice.rival = None
             choice.move_to(rival.pool, OUTRUN)
         self.worker.stats.rescued_tries += 1
@@ -267,10 +271,11 @@ class Exchange(Answering):
         if head.status >= 500:
             return self._server_error(pool, head, body)
         pool.good += 1
+        pool.good_at = now = monotonic()
         if head.cors:
             self.worker.cors.learn(self.head, head)
         if not self.head.length and self._choice is None and not self.held_until:
-            pool.latencies.append(monotonic() - self.started)
+            pool.latencies.append(now - self.started)
         if pool.static and head.status in _MISSES and b"text/html" in self.head.field(b"accept").lower():
             self._drop_upstream()
             self._refuse(503, "This page is not available at the moment. Please try again shortly.", None)

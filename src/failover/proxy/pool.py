@@ -64,15 +64,13 @@ class Pool:
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.good = 0
+        self.good_at = 0.0  # when the last of them came
         self.latencies: deque[float] = deque(maxlen=_MEASURED)  # of first heads, in seconds
         self.patience = patience((), settings.first_byte_timeout)
         self.head_start = HEAD_START
         self._ratio = Ratio()
-        self._overdue_told_at = 0.0
-        self._overdue_told = 0
-        self._good_told = 0
-        self._bad_in_row = 0
-        self._bad_told_at = 0.0
+        self._doubt_told_at = self._bad_told_at = 0.0
+        self._doubts_told = self._bad_told = 0
         self._connecting: dict[asyncio.Task[None], Exchange | Rival] = {}
 
     def told(self, state: TargetState) -> None:
@@ -146,14 +144,11 @@ class Pool:
         """Tell the controller that live traffic met a failure here: at once, and thinned out when they rain."""
         if error in _GONE:
             self.close()  # what died under one request will have died under the idle ones as well
-        self._bad_in_row += 1
-        good_before, self._good_told = self.good - self._good_told, self.good
-        if good_before:
-            self._bad_in_row = 1
-        elif self._bad_in_row > _MOST_TOLD and self._bad_told_at == self.worker.now:
-            return
-        self._bad_told_at = self.worker.now
-        self.worker.tell_failure(self.alias, error, detail, good_before)
+        if self._bad_told_at != self.worker.now:
+            self._bad_told_at, self._bad_told = self.worker.now, 0
+        self._bad_told += 1
+        if self._bad_told <= _MOST_TOLD:
+            self.worker.tell_failure(self.alias, error, detail, self.good_at)
 
     def server_error(self, target: bytes) -> None:
         """Count a 500: alone it says nothing of the target."""
@@ -161,15 +156,13 @@ class Pool:
         if story is not None:
             self.failed(ErrorType.HTTP_5XX, story)
 
-    def overdue(self) -> None:
-        """Tell the controller that a request waits here for longer than is usual: at once, and thinned out."""
-        now = self.worker.now
-        if self._overdue_told_at != now:
-            self._overdue_told_at, self._overdue_told = now, 0
-        self._overdue_told += 1
-        if self._overdue_told <= _MOST_TOLD:
-            good_before, self._good_told = self.good - self._good_told, self.good
-            self.worker.tell_overdue(self.alias, good_before)
+    def doubt(self) -> None:
+        """Tell the controller that a request met what may mean nothing: at once, and thinned out."""
+        if self._doubt_told_at != self.worker.now:
+            self._doubt_told_at, self._doubts_told = self.worker.now, 0
+        self._doubts_told += 1
+        if self._doubts_told <= _MOST_TOLD:
+            self.worker.tell_doubt(self.alias, self.good_at)
 
     def waiting(self) -> Iterator[Exchange | Rival]:
         """Who waits here, for a connection or an answer, while his client has seen nothing."""
@@ -191,7 +184,7 @@ class Pool:
             for one in self._still_connecting():
                 if one.started < usual and not one.doubted:
                     one.doubted = True
-                    self.overdue()
+                    self.doubt()
 
     def close(self) -> None:
         """Close what is idle; connections in use close themselves when their exchange is over."""

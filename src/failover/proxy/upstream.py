@@ -208,7 +208,7 @@ class Upstream(asyncio.Protocol):
         elif self._head is None and not self._doubted:
             self._doubted = True
             self.deadline += self.pool.worker.settings.first_byte_timeout - self.pool.patience
-            self.pool.overdue()
+            self.pool.doubt()
         elif self._head is None:
             self._fail(Fault(ErrorType.HTTP_RESPONSE_TIMEOUT, "no answer in time"))
         else:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from failover.channel import Counters, Failure, Hello, Peer, Told, Waiting
+from failover.channel import Counters, Doubted, Failure, Hello, Peer, Told
 from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
@@ -279,15 +279,15 @@ class Worker:
         for leave in due:
             leave()
 
-    def tell_overdue(self, alias: str, good_before: int) -> None:
+    def tell_doubt(self, alias: str, last_good: float) -> None:
         if self._peer is not None:
-            self._peer.send(Waiting(alias, good_before))
+            self._peer.send(Doubted(alias, last_good))
 
-    def tell_failure(self, alias: str, error: ErrorType, detail: str, good_before: int) -> None:
+    def tell_failure(self, alias: str, error: ErrorType, detail: str, last_good: float) -> None:
         if alias == self.primary.alias:
             self._suspecting_until = self.now + _SUSPECTING_S
         if self._peer is not None:
-            self._peer.send(Failure(alias, error, detail, good_before))
+            self._peer.send(Failure(alias, error, detail, last_good))
 
     # -- what the stops ask
 

@@ -5,8 +5,8 @@ from failover.core.health import Health
 from failover.core.model import ErrorType
 
 
-def bad(source=Source.PROBE, error=ErrorType.CONNECTION_REFUSED, detail="", good_before=0):
-    return Signal(source, "primary", good=False, error=error, detail=detail, good_before=good_before)
+def bad(source=Source.PROBE, error=ErrorType.CONNECTION_REFUSED, detail="", last_good=-1.0):
+    return Signal(source, "primary", good=False, error=error, detail=detail, last_good=last_good)
 
 
 def good(source=Source.PROBE, latency=0.1):
@@ -35,7 +35,8 @@ def test_users_alone_do_not_talk_a_target_down():
 def test_any_good_answer_ends_the_row():
     assert not after(bad(), bad(), good(), bad()).down
     assert not after(bad(), bad(), good(Source.LIVE), bad()).down
-    assert after(bad(), bad(), bad(Source.LIVE, good_before=7)).bad_row == 1
+    assert after(bad(), bad(), bad(Source.LIVE, last_good=1.5)).bad_row == 1
+    assert after(bad(), bad(), bad(Source.LIVE, last_good=0.5)).bad_row == 3, "it came before the last bad one"
 
 
 def test_only_good_probes_in_a_row_bring_it_up():

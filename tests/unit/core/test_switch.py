@@ -1,5 +1,6 @@
 """The switch against random histories: whatever happens, in whatever order, its law holds."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failover.core.events import (
+    Doubt,
     Effect,
     Event,
-    Overdue,
     Probe,
     RoutingChanged,
     Signal,
@@ -94,9 +95,10 @@ class Story:
                 self.open_probes[target] -= 1
                 return Signal(Source.PROBE, target, good, None if good else error, latency=latency if good else None)
             case ("request", target, good, error, before):
-                return Signal(Source.LIVE, target, good, None if good else error, good_before=0 if good else before)
+                last_good = self.now if before and not good else -math.inf
+                return Signal(Source.LIVE, target, good, None if good else error, last_good=last_good)
             case ("overdue", target, before):
-                return Overdue(target, before)
+                return Doubt(target, self.now if before else -math.inf)
             case ("wait", seconds):
                 self.now += seconds
                 return Tick()
@@ -133,61 +135,66 @@ def test_every_move_is_in_the_table_and_has_a_reason(given_rules, history):
         assert story.switch.verdict is verdict
 
 
+class Row:
+    """The primary's row of bad signals as the contract has it: a plain model to hold the switch against."""
+
+    def __init__(self):
+        self.row: list[tuple[Source, ErrorType | None]] = []
+        self.doubts = 0
+        self.began = self.latest = -math.inf
+
+    def take(self, event, now):
+        if not isinstance(event, Signal | Doubt) or event.target != PRIMARY:
+            return
+        good = isinstance(event, Signal) and event.good
+        if good or event.last_good > self.latest:
+            self.row, self.doubts = [], 0
+        if good:
+            return
+        if not self.row and not self.doubts:
+            self.began = now
+        if isinstance(event, Doubt) and Source.PROBE not in self.sources:
+            self.doubts += 1
+        elif isinstance(event, Doubt):
+            self.row.append((Source.LIVE, None))
+        else:
+            self.row.append((event.source, event.error))
+            if event.source is Source.PROBE:
+                self.row += [(Source.LIVE, None)] * self.doubts
+                self.doubts = 0
+        self.latest = now
+
+    @property
+    def sources(self):
+        return [source for source, _ in self.row]
+
+
+def is_switch(effect) -> bool:
+    return isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is not Verdict.RAMP
+
+
 @given(rules, histories)
 def test_never_backup_without_enough_bad_signals_in_a_row_and_one_of_a_probe(given_rules, history):
-    story = Story(given_rules)
-    row: list[Source] = []
-    doubts = 0
+    story, row = Story(given_rules), Row()
     for event, effects in story.play(history):
-        if isinstance(event, Signal) and event.target == PRIMARY:
-            if event.good or event.good_before:
-                row, doubts = [], 0
-            if not event.good:
-                row.append(event.source)
-                if event.source is Source.PROBE:
-                    row += [Source.LIVE] * doubts
-                    doubts = 0
-        elif isinstance(event, Overdue) and event.target == PRIMARY:
-            if event.good_before:
-                row, doubts = [], 0
-            if Source.PROBE in row:
-                row.append(Source.LIVE)
-            else:
-                doubts += 1
-        for effect in effects:
-            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is not Verdict.RAMP:
-                assert len(row) >= given_rules.fail_threshold
-                assert Source.PROBE in row
-                assert (effect.probes, effect.requests) == (row.count(Source.PROBE), row.count(Source.LIVE))
+        row.take(event, story.now)
+        for effect in filter(is_switch, effects):
+            assert len(row.row) >= given_rules.fail_threshold
+            assert Source.PROBE in row.sources
+            assert (effect.probes, effect.requests) == (row.sources.count(Source.PROBE), row.sources.count(Source.LIVE))
 
 
 @given(rules, histories)
 def test_what_our_own_network_could_have_made_is_no_verdict_before_somebody_else_was_heard(given_rules, history):
-    story = Story(given_rules)
-    row: list[ErrorType | None] = []
-    first_bad = first_doubt = heard_at = 0.0
+    story, row = Story(given_rules), Row()
+    heard_at = 0.0
     for event, effects in story.play(history):
-        if (
-            isinstance(event, Signal | Overdue)
-            and event.target == PRIMARY
-            and (event.good_before or event_is_good(event))
-        ):
-            row, first_doubt = [], 0.0
-        if isinstance(event, Overdue) and event.target == PRIMARY:
-            first_doubt = first_doubt or story.now
-        elif isinstance(event, Signal) and event.target == PRIMARY and not event.good:
-            if not row:
-                first_bad = first_doubt if event.source is Source.PROBE and first_doubt else story.now
-            row.append(event.error)
-        elif isinstance(event, Signal) and event.target != PRIMARY and event.error is not ErrorType.CONNECTION_TIMEOUT:
+        row.take(event, story.now)
+        if isinstance(event, Signal) and event.target != PRIMARY and event.error is not ErrorType.CONNECTION_TIMEOUT:
             heard_at = story.now
-        for effect in effects:
-            if isinstance(effect, VerdictChanged) and effect.new is Verdict.BACKUP and effect.old is not Verdict.RAMP:
-                assert heard_at >= first_bad or set(row) != {ErrorType.CONNECTION_TIMEOUT}
-
-
-def event_is_good(event: Event) -> bool:
-    return isinstance(event, Signal) and event.good
+        for _effect in filter(is_switch, effects):
+            errors = {error for _, error in row.row} - {None}
+            assert heard_at >= row.began or errors != {ErrorType.CONNECTION_TIMEOUT}
 
 
 @given(rules, histories)

@@ -2,9 +2,9 @@
 
 given fail=3 recover=2                            thresholds, intervals, backups=N, static=ALIAS
 at 3 primary is refused                           weather: good, good in 1.2 s, refused, hung, nameless, or a status
-at 3 a request to primary fails refused           a live signal; may end in `after 5 good ones`
+at 3 a request to primary fails refused           a live signal; may end in `after a good one at 2.9`
 at 3 a request to primary is answered             a good live signal
-at 3 4 requests to primary wait for too long      doubts; may end in `after 5 good ones`
+at 3 4 requests to primary wait for too long      doubts; may end in `after a good one at 2.9`
 at 3 a person wants the primary back
 at 3 the controller dies, reborn at 4             snapshot, restore; probes in flight are lost
 by 9 -> SUSPECT at 3.2, BACKUP at 3.24            every change of a verdict, a share or a backup since the line before
@@ -22,11 +22,11 @@ from pathlib import Path
 import pytest
 
 from failover.core.events import (
+    Doubt,
     Effect,
     Event,
     GoBack,
     NetworkChanged,
-    Overdue,
     Probe,
     ReadyToGoBack,
     RoutingChanged,
@@ -188,15 +188,15 @@ def play_line(world: World, line: str) -> None:
 
 
 def happen(world: World, what: str) -> None:
-    if found := re.fullmatch(r"a request to (\S+) fails (\S+)(?: after (\d+) good ones)?", what):
+    if found := re.fullmatch(r"a request to (\S+) fails (\S+)(?: after a good one at ([\d.]+))?", what):
         error, detail = error_of(found[2])
-        before = int(found[3] or 0)
-        world.handle(Signal(Source.LIVE, found[1], good=False, error=error, detail=detail, good_before=before))
+        last_good = float(found[3] or -1)
+        world.handle(Signal(Source.LIVE, found[1], good=False, error=error, detail=detail, last_good=last_good))
     elif found := re.fullmatch(r"a request to (\S+) is answered", what):
         world.handle(Signal(Source.LIVE, found[1], good=True))
-    elif found := re.fullmatch(r"(\d+) requests to (\S+) wait for too long(?: after (\d+) good ones)?", what):
-        for number in range(int(found[1])):
-            world.handle(Overdue(found[2], 0 if number else int(found[3] or 0)))
+    elif found := re.fullmatch(r"(\d+) requests to (\S+) wait for too long(?: after a good one at ([\d.]+))?", what):
+        for _ in range(int(found[1])):
+            world.handle(Doubt(found[2], float(found[3] or -1)))
     elif what == "a person wants the primary back":
         world.handle(GoBack())
     elif found := re.fullmatch(r"the controller dies, reborn at ([\d.]+)", what):
