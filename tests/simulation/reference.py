@@ -6,6 +6,7 @@ on the primary alone; of the backups it needs to know when they were heard.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from failover.core.events import Signal, VerdictChanged
@@ -14,6 +15,13 @@ from failover.core.model import NETWORK_ERRORS, ErrorType, Verdict
 _CALM = 2.0
 _HEALTHY = 600.0
 _LAST_STEP = 3
+_STALL, _LONGEST_STALL, _STALL_REMEMBERED = 0.3, 2.0, 600.0
+_PROOF_LASTS = 2.0
+_TIMEOUTS = {
+    ErrorType.HTTP_RESPONSE_TIMEOUT,
+    ErrorType.CONNECTION_READ_TIMEOUT,
+    ErrorType.HTTP_RESPONSE_INCOMPLETE,
+}
 _NO_EVIDENCE = {
     ErrorType.CONNECTION_LIMIT_REACHED,
     ErrorType.HTTP_429,
@@ -25,13 +33,16 @@ _NO_EVIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One event about the primary, as it counts. `sort` is probe, request, or doubt (which may mean nothing)."""
+    """One event about the primary, as it counts. `sort` is probe, request, or doubt (which may mean nothing); void is a
+    probe that says nothing, stale is the moment at which proof is too old.
+    """
 
     at: float
     sort: str
     good: bool
     error: ErrorType | None
     last_good: float
+    began: float = math.inf
 
     def __str__(self):
         return f"{self.at:.3f} {self.sort} {'good' if self.good else self.error or ''}"
@@ -72,11 +83,14 @@ class Reference:
 
     def remembered(self, memory):
         """The controller's memory goes to the workers: a successor will know no more than this."""
-        self._kept[self._key(memory)] = (tuple(self._log), tuple(self._moves), self._step)
+        self._kept[self._key(memory)] = (tuple(self._log), tuple(self._moves), self._step, dict(self._heard))
 
-    def reborn(self, memory):
-        log, moves, self._step = self._kept[self._key(memory)]
-        self._log, self._moves, self._heard = list(log), list(moves), {}
+    def reborn(self, memory, now):
+        log, moves, self._step, self._heard = self._kept[self._key(memory)]
+        self._log, self._moves, self._heard = list(log), list(moves), dict(self._heard)
+        if now - memory.taken > _PROOF_LASTS:
+            self._log.append(Noted(now, "stale", False, None, -math.inf))
+            self._step = (self._step[0], now, False)
 
     def _key(self, memory):
         return (memory.taken, memory.verdict, repr(memory.healths["primary"]))
@@ -114,11 +128,15 @@ class Reference:
             if sort == "doubt":
                 self._log.append(Noted(now, sort, False, None, event.last_good))
             elif event.good or event.error not in _NO_EVIDENCE:
-                self._log.append(Noted(now, sort, event.good, event.error, event.last_good))
+                self._log.append(Noted(now, sort, event.good, event.error, event.last_good, event.began))
+            elif sort == "probe":
+                self._log.append(Noted(now, "void", False, None, -math.inf))
             if sort == "request" and event.good:
                 self._step = (*self._step[:2], True)
-        elif target is not None and sort != "doubt" and (event.good or event.error not in NETWORK_ERRORS):
-            self._heard[target] = now
+        elif target is not None and sort != "doubt":
+            quiet = event.error in _NO_EVIDENCE or _network_like(sort, event.error)
+            if event.good or not quiet:
+                self._heard[target] = now
 
     # -- the contract
 
@@ -132,7 +150,7 @@ class Reference:
             proven = row.good_probes >= self._recover
             back = now >= self._moves[-1][0] + self.hold_down()
             return Verdict.RAMP if proven and back else None
-        if self._is_full(row) and not self._may_be_our_network(row):
+        if row.down and self._is_full(row) and not self._may_be_our_network(row):
             return Verdict.BACKUP
         if self._verdict is Verdict.PRIMARY:
             return Verdict.SUSPECT if row.bad else None
@@ -146,27 +164,44 @@ class Reference:
     def _row(self):
         """The whole log, read from its beginning."""
         bad, doubts, good_probes, down, last_bad, began = [], [], 0, False, None, 0.0
+        in_doubt, stall, stall_at, answered = False, 0.0, -math.inf, -math.inf
         for noted in self._log:
+            if noted.sort == "stale":
+                good_probes = 0
+                continue
+            if noted.sort == "void":
+                doubts = []
+                continue
+            answered = max(answered, noted.at if noted.good and noted.sort == "probe" else noted.last_good)
+            if noted.good or all(noted.last_good > one.at for one in (*bad, *doubts)):
+                # It is good, or a worker had a good answer after all of them.
+                silence = noted.at - began
+                if bad and in_doubt and silence <= _LONGEST_STALL:
+                    recent = stall if noted.at - stall_at < _STALL_REMEMBERED else 0.0
+                    stall, stall_at = max(recent, silence), noted.at
+                bad, doubts, in_doubt = [], [], False
             if noted.good:
-                bad, doubts = [], []
                 good_probes += noted.sort == "probe"
                 down = down and good_probes < self._recover
                 continue
-            if all(noted.last_good > one.at for one in (*bad, *doubts)):
-                bad, doubts = [], []  # a worker had a good answer after all of them
-            confirmed = any(one.sort == "probe" for one in bad)
-            if noted.sort == "doubt" and not confirmed:
+            waited = noted.error in NETWORK_ERRORS or noted.error in _TIMEOUTS
+            if noted.sort != "doubt" and waited and answered > noted.began:
+                continue  # somebody else was answered while this probe waited
+            if noted.sort == "doubt" and not any(one.sort == "probe" for one in bad):
                 doubts.append(noted)  # counts when a probe confirms it
                 continue
             if not bad:
-                began = doubts[0].at if doubts and noted.sort == "probe" else noted.at
+                in_doubt = bool(doubts) and noted.sort == "probe"
+                began = doubts[0].at if in_doubt else noted.at
             bad.append(noted)
             if noted.sort != "doubt":
                 good_probes = 0
             if noted.sort == "probe":
                 bad, doubts = bad + doubts, []
             last_bad = noted.at
-            down = down or self._is_full(Row(tuple(bad)))
+            recent = stall if noted.at - stall_at < _STALL_REMEMBERED else 0.0
+            lasts = not in_doubt or noted.at - began >= min(max(_STALL, 1.25 * recent), _LONGEST_STALL)
+            down = down or (lasts and self._is_full(Row(tuple(bad))))
         return Row(tuple(bad), good_probes, down, last_bad, began)
 
     def _is_full(self, row):
@@ -174,7 +209,7 @@ class Reference:
 
     def _may_be_our_network(self, row):
         """Nobody was heard since the row began, and a cut of our own would look just the same."""
-        network = all(noted.sort == "doubt" or noted.error in NETWORK_ERRORS for noted in row.bad)
+        network = all(noted.sort == "doubt" or _network_like(noted.sort, noted.error) for noted in row.bad)
         return network and not any(heard >= row.began for heard in self._heard.values())
 
     def _climb(self, now):
@@ -198,3 +233,8 @@ class Reference:
             elif out:
                 recovered, out = at, False
         return min(15.0 * 2 ** (steps - 1), 600.0) if steps else 0.0
+
+
+def _network_like(sort, error):
+    """Our own network could have made it just as well; a kept connection tells of that by its silence."""
+    return error in NETWORK_ERRORS or (sort == "request" and error in _TIMEOUTS)

@@ -114,7 +114,7 @@ def _watched(stage):
         @classmethod
         def restore(cls, rules, backups, memory, now):
             switch = super().restore(rules, backups, memory, now)
-            stage.world.reference.reborn(memory)
+            stage.world.reference.reborn(memory, now)
             return switch
 
     return Watched

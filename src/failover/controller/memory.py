@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from failover.core.switch import Memory
+from failover.core.memory import Memory
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Memory).decode

@@ -141,10 +141,11 @@ class Health:
         """Count one signal about this target."""
         if signal.good:
             self._take_good(signal, now)
-        elif signal.error not in _NO_EVIDENCE and not self._answered_meanwhile(signal):
+        elif signal.error in _NO_EVIDENCE:
+            if signal.source is Source.PROBE:
+                self.doubts = 0  # nobody can say more about them
+        elif not self._answered_meanwhile(signal):
             self._take_bad(signal, now)
-        elif signal.source is Source.PROBE:
-            self.doubts = 0  # nobody can say more about them
 
     def _answered_meanwhile(self, signal: Signal) -> bool:
         """Whether the target answered somebody else while this probe waited for it in vain."""

@@ -15,7 +15,6 @@ The law of this file:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 from failover.core.events import (
     Doubt,
@@ -32,8 +31,9 @@ from failover.core.events import (
     TargetChanged,
     VerdictChanged,
 )
-from failover.core.health import Health, HealthMemory, may_be_network, says_nothing
+from failover.core.health import Health, may_be_network, says_nothing
 from failover.core.hold_down import HoldDown
+from failover.core.memory import Memory
 from failover.core.model import PRIMARY, ErrorType, Verdict
 from failover.core.pace import (
     Rules,
@@ -51,29 +51,6 @@ from failover.core.words import lasting
 _CALM = 2.0
 _PROOF_LASTS = 2.0
 _BACKUP_FAIL, _BACKUP_RECOVER = 2, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """A `Switch` as a value, taken at the monotonic time `taken`; all other times are ages at that moment.
-
-    Probes in flight are not in it: they die with the process that made them.
-    """
-
-    taken: float
-    verdict: Verdict
-    age: float
-    hold_steps: int
-    recovered_age: float | None
-    healths: dict[str, HealthMemory]
-    ramp_step: int = 0
-    ramp_age: float = 0.0
-    ramp_proven: bool = False
-    asked: bool = False
-    ready: bool = False
-    cut: bool = False
-    heard: dict[str, float] = field(default_factory=dict)
-    unheard: dict[str, float] = field(default_factory=dict)
 
 
 class Switch:

@@ -129,7 +129,7 @@ class Answering(Relay):
         if lines:
             self.status = 204
             self._answered = True
-            self.downstream.reply_fields(204, lines, head)
+            self.downstream.transport.write(answers.bare(204, lines, closing=self._closing()))
             self._done()
         return bool(lines)
 

@@ -59,7 +59,7 @@ class Choice:
         if self.rival is not None:
             self.move_to(self.rival.pool, fault)
             return Step.NEXT
-        if progress is Progress.NOTHING_SENT and self._sent:
+        if progress is Progress.NOTHING_SENT and self._sent and self._sort is not Request.KEYED:
             progress = Progress.SENT  # not in this try, but in an earlier one
         self._sent = self._sent or progress is not Progress.NOTHING_SENT
         step = next_step(progress, self._sort, self._tries, body_at_hand=body_at_hand)

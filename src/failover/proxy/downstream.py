@@ -111,17 +111,13 @@ class Downstream(asyncio.Protocol):
         may_be_gone = exchange is not None and (exchange.endless or exchange.held or exchange.head.upgrade)
         if exchange is not None and exchange.upload_done and not may_be_gone:
             return True
-        if exchange is not None:
-            self.exchange = None
-            exchange.abandon()
+        self._abandon()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it went changes nothing
-        exchange, self.exchange = self.exchange, None
         self._lingering = True
         self.worker.left(self)
-        if exchange is not None:
-            exchange.abandon()
+        self._abandon()
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -193,8 +189,7 @@ class Downstream(asyncio.Protocol):
         if end < len(data):
             self.data_received(data[end:])
         if self.half_closed and self.exchange is exchange and not exchange.upload_done:
-            self.exchange = None  # the rest of its body will never come
-            exchange.abandon()
+            self._abandon()  # the rest of its body will never come
             self._close(linger=False)
 
     def _read_part_of_head(self, data: bytes, *, complete: bool) -> None:
@@ -274,12 +269,6 @@ class Downstream(asyncio.Protocol):
         if head is None or not head.keep_alive:
             self.close_after = True
 
-    def reply_fields(self, status: int, lines: list[bytes], head: RequestHead) -> None:
-        """An answer of our own that is its fields."""
-        if not head.keep_alive:
-            self.close_after = True
-        self.transport.write(answers.bare(status, lines, closing=self.close_after))
-
     def done(self) -> None:
         """The exchange is over and its answer written."""
         self.exchange = None
@@ -298,9 +287,7 @@ class Downstream(asyncio.Protocol):
 
     def cut(self) -> None:
         """The answer cannot be completed: break the connection so that the client sees it (RFC 9112 section 8)."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None and not exchange.over:
-            exchange.abandon()
+        self._abandon()
         self._lingering = True
         reset(self.transport)
 
@@ -356,6 +343,12 @@ class Downstream(asyncio.Protocol):
         reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
 
     # -- the ends
+
+    def _abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and not exchange.over:
+            exchange.abandon()
 
     def _answer_own(self, head: RequestHead) -> None:
         if head.length:

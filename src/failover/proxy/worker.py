@@ -29,6 +29,7 @@ from failover.proxy.cors import Cors
 from failover.proxy.hold import Hold
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
+from failover.proxy.stats import Stats
 from failover.proxy.wire import HeadReader
 
 if TYPE_CHECKING:
@@ -54,24 +55,6 @@ _LEAVE_WITHIN_S = 5.0
 _RECONNECT_S = 0.05
 _LEAST_RESCUES = 3
 _RESCUED_PART = 5
-
-
-class Stats:
-    """Plain counters: the hot path adds, the controller reads once a second."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.exchanges = 0
-        self.failed_tries = 0
-        self.rescued_tries = 0
-        self.refused = 0
-        self.rejected = 0
-        self.aborted = 0
-        self.cut = 0
-        self.delivered = 0
-
-    def values(self) -> dict[str, int]:
-        return dict(vars(self))
 
 
 class Worker:
