@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -120,6 +121,38 @@ async def test_who_waits_for_a_hung_backup_is_answered_by_the_next_one(primary: 
         replies = await asyncio.gather(*(ask(url) for _ in range(3)))
         assert {reply.header("X-Origin") for reply in replies} == {"second"}
         await proxy.seen("backup is down")
+
+
+async def test_a_primary_that_is_slow_and_answers_is_not_switched_away(primary: Origin, backup: Origin) -> None:
+    """Most pages take long all of a sudden, and so do the probes, but somebody is answered all the while."""
+    with program(primary, backup, *ONE) as proxy:
+        url = proxy.ready().url
+        for _ in range(25):
+            await ask(url)
+        primary.answer = weather.delay(1.5)
+        primary.routes["/quick"] = weather.CLEAR
+        pages = []
+        for _ in range(40):
+            pages += [asyncio.ensure_future(ask(url)), asyncio.ensure_future(ask(url, path="/quick"))]
+            await asyncio.sleep(0.05)
+        assert {reply.status for reply in await asyncio.gather(*pages)} == {200}
+        assert "switched to" not in proxy.log
+
+
+async def test_a_slow_answer_of_another_shortens_nobodys_time(primary: Origin, backup: Origin) -> None:
+    """What is usual is learned all the while; how long an answer is owed is not changed by it."""
+    primary.routes |= {"/slow": weather.delay(4), "/write": weather.delay(1.5)}
+    with program(primary, backup, *ONE, "--check-interval", "1h") as proxy:
+        url = proxy.ready().url
+        for _ in range(25):
+            await ask(url)
+        slow = asyncio.ensure_future(ask(url, path="/slow"))
+        writes = []
+        while not slow.done():
+            writes.append(asyncio.ensure_future(ask(url, "POST", "/write", body=b"1")))
+            await asyncio.sleep(0.2)
+        replies = await asyncio.gather(*writes)
+        assert {(reply.status, reply.header("X-Origin")) for reply in replies} == {(200, "primary")}
 
 
 # -- the race
@@ -255,6 +288,22 @@ async def test_a_held_write_whose_client_leaves_is_sent_to_nobody(primary: Origi
         assert [seen.path for seen in by_people(primary, "POST")] == ["/stayed"]
 
 
+async def test_a_large_held_write_whose_client_leaves_is_sent_to_nobody(primary: Origin, backup: Origin) -> None:
+    """Its body is more than is kept at a time, so nobody reads from that client but for his end."""
+    with program(primary, backup, *STATIC) as proxy:
+        url = proxy.ready().url
+        primary.stop()
+        await proxy.seen("switched to the backup")
+        with Wire(socket.create_connection(("127.0.0.1", proxy.port))) as leaver:
+            head = b"POST /left HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+            await asyncio.to_thread(leaver.send, head, b"x" * 100_000)
+            stayer = asyncio.ensure_future(ask(url, "POST", "/stayed", body=b"1"))
+            await ask(url)
+        primary.start()
+        assert (await stayer).status == 200
+        assert [seen.path for seen in by_people(primary, "POST")] == ["/stayed"]
+
+
 @pytest.mark.parametrize("longest", ["0", "300ms"])
 async def test_the_wait_has_an_end_and_an_honest_answer(primary: Origin, backup: Origin, longest: str) -> None:
     primary.answer = Answer(200, b"ok", headers=(("Access-Control-Allow-Origin", "https://app.example"),))
@@ -367,6 +416,19 @@ async def test_manual_failback_waits_for_a_person(primary: Origin, backup: Origi
         proxy.signal(signal.SIGUSR1)
         await proxy.seen("switched back to the primary")
         assert (await ask(url)).header("X-Origin") == "primary"
+
+
+async def test_what_a_person_wants_outlives_the_controller(primary: Origin, backup: Origin) -> None:
+    with program(primary, backup, *QUICK, "--failback", "manual") as proxy:
+        proxy.ready()
+        primary.stop()
+        await proxy.seen("switched to the backup")
+        proxy.signal(signal.SIGUSR1)
+        await proxy.seen("a person wants the primary to serve again")
+        os.kill(proxy.controller(), signal.SIGKILL)
+        await proxy.seen("controller is back")
+        primary.start()
+        await proxy.seen("switched back to the primary")
 
 
 # -- our own network

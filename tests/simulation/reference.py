@@ -173,7 +173,8 @@ class Reference:
                 doubts = []
                 continue
             answered = max(answered, noted.at if noted.good and noted.sort == "probe" else noted.last_good)
-            if noted.good or all(noted.last_good > one.at for one in (*bad, *doubts)):
+            proof = noted.good and noted.sort == "probe"
+            if proof or (noted.last_good > max((one.at for one in (*bad, *doubts)), default=math.inf)):
                 # It is good, or a worker had a good answer after all of them.
                 silence = noted.at - began
                 if bad and in_doubt and silence <= _LONGEST_STALL:

@@ -202,8 +202,7 @@ class Controller:
         elif isinstance(message, Failure):
             self._failure(message)
         elif isinstance(message, Answered):
-            if message.at > self._last_bad.get(message.target, 0.0):
-                self._handle(Signal(Source.LIVE, message.target, good=True, last_good=message.at))
+            self._handle(Signal(Source.LIVE, message.target, good=True, last_good=message.at))
         elif isinstance(message, Doubted):
             self._last_bad[message.target] = monotonic()
             self._handle(Doubt(message.target, message.last_good))

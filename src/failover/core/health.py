@@ -192,10 +192,11 @@ class Health:
         return self.stall if self.stall_at is not None and now - self.stall_at < _STALL_REMEMBERED else 0.0
 
     def _take_good(self, signal: Signal, now: float) -> None:
-        self._answered(now if signal.source is Source.PROBE else signal.last_good)
-        self._end_row(now)
         if signal.source is Source.LIVE:
+            self._end_row_before(signal.last_good, now)
             return
+        self._answered(now)
+        self._end_row(now)
         if signal.latency is not None:
             self._latencies.append(signal.latency)
         self.good_probes += 1

@@ -17,7 +17,7 @@ from failover.proxy.answering import Answering
 from failover.proxy.choice import Choice
 from failover.proxy.flow import NEVER
 from failover.proxy.heads import for_target
-from failover.proxy.race import OUTRUN, Rival
+from failover.proxy.race import OUTRUN, Rival, Witness
 
 if TYPE_CHECKING:
     from failover.proxy.fields import ResponseHead
@@ -216,7 +216,11 @@ class Exchange(Answering):
 
     def outrun(self, rival: Rival, upstream: Upstream | None) -> None:
         """The rival's answer is here first and good: it is ours now, and `upstream` brings the rest of it, if any."""
-        self._drop_upstream()
+        loser = self.upstream
+        if loser is not None and not loser.answering:
+            Witness(loser, self.head)
+        else:
+            self._drop_upstream()
         self.pool, self.upstream = rival.pool, upstream
         if upstream is not None:
             upstream.exchange = self

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from failover.proxy.exchange import Exchange
-    from failover.proxy.race import Rival
+    from failover.proxy.race import Rival, Witness
     from failover.proxy.worker import Worker
 
 
@@ -154,6 +154,11 @@ class Pool:
         if self._bad_told <= _MOST_TOLD:
             self.worker.tell_failure(self.alias, error, detail, self.good_at)
 
+    def answered(self) -> None:
+        """A good answer came, to whomever."""
+        self.good += 1
+        self.good_at = monotonic()
+
     def server_error(self, target: bytes) -> None:
         """Count a 500: alone it says nothing of the target."""
         story = self._ratio.error(target.decode("latin-1"), self.good, monotonic())
@@ -175,7 +180,7 @@ class Pool:
             self._answer_told = self.good_at
             self.worker.tell_answer(self.alias, self.good_at)
 
-    def waiting(self) -> Iterator[Exchange | Rival]:
+    def waiting(self) -> Iterator[Exchange | Rival | Witness]:
         """Who waits here, for a connection or an answer, while his client has seen nothing."""
         yield from [upstream.exchange for upstream in self.open if upstream.exchange and upstream.waiting]
         yield from [one for one, _ in self._still_connecting()]

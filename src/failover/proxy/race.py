@@ -2,7 +2,8 @@
 wins (spec section 4). Safe requests only: a write must never be sent to two.
 
 A rival stands where an exchange stands for `pool` and `upstream`, and hands its connection over when it wins, or when
-the first try fails while it runs.
+the first try fails while it runs. Whoever loses is listened to for a moment longer: that the primary answers at all is
+evidence, and in a race it would have no other way to give it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from failover.proxy.flow import NEVER
 
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
-    from failover.proxy.fields import ResponseHead
+    from failover.proxy.fields import RequestHead, ResponseHead
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
 OUTRUN = Fault(ErrorType.SLOW, "another target answered first")
 _MISSES = frozenset((403, 404))
+_LISTENED_TO_S = 2.0
 
 
 class Rival:
@@ -150,6 +152,56 @@ class Rival:
         if fault.error not in OUR_OWN:
             self.pool.failed(fault.error, fault.detail)
         self._lose()
+
+    def upload_paused(self) -> None:
+        """Its body, if any, was written whole."""
+
+    def upload_resumed(self) -> None:
+        """As above."""
+
+
+class Witness:
+    """Stands where the exchange stood for a connection that has lost the race: its answer is evidence, and nobody's."""
+
+    # What upstream and pool ask of an exchange.
+    upload_done = True
+    reading_paused = False
+    answering = True
+    doubted = True
+    over = False
+    started = NEVER
+
+    def __init__(self, upstream: Upstream, head: RequestHead) -> None:
+        self.head = head
+        self.pool = upstream.pool
+        self.upstream: Upstream | None = upstream
+        upstream.exchange = self
+        upstream.listen(_LISTENED_TO_S)
+
+    def race(self) -> None:
+        """It has lost."""
+
+    def whole(self, head: ResponseHead, _body: bytes) -> None:
+        if head.status < 500:
+            self.pool.answered()
+
+    def answer(self, head: ResponseHead) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        self.whole(head, b"")
+
+    def interim(self, head: ResponseHead) -> None:
+        """Nobody reads it."""
+
+    def switched(self, upstream: Upstream, _head: ResponseHead, _data: bytes) -> None:
+        upstream.abandon()
+
+    def failed(self, _upstream: Upstream, _fault: Fault) -> None:
+        """That it does not answer is known: it has lost."""
+
+    def cut(self) -> None:
+        """Nobody sees it."""
 
     def upload_paused(self) -> None:
         """Its body, if any, was written whole."""

@@ -20,7 +20,7 @@ from failover.proxy.wire import MAX_HEAD
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
     from failover.proxy.pool import Pool
-    from failover.proxy.race import Rival
+    from failover.proxy.race import Rival, Witness
 
 SMALL_ANSWER = 64 * 1024
 """An answer of up to this many bytes is passed on only when it is whole: its target may die in the middle of it."""
@@ -68,7 +68,7 @@ class Upstream(asyncio.Protocol):
         self.deadline = NEVER
         self.paused = False
         # for the exchange
-        self.exchange: Exchange | Rival | None = None
+        self.exchange: Exchange | Rival | Witness | None = None
         self._heard = False
         self._owed = 0.0  # when the head must be here at last, once the request is sent
         self._unsent = NEVER
@@ -131,7 +131,7 @@ class Upstream(asyncio.Protocol):
 
     # -- called by the exchange
 
-    def begin(self, exchange: Exchange | Rival) -> None:
+    def begin(self, exchange: Exchange | Rival | Witness) -> None:
         """Carry this exchange from now on."""
         self.exchange = exchange
         self._owed = 0.0
@@ -151,6 +151,10 @@ class Upstream(asyncio.Protocol):
     def answering(self) -> bool:
         """True once a byte of the answer has come."""
         return self._heard
+
+    def listen(self, longest: float) -> None:
+        """Nobody waits for the head any more; it may still come within so many seconds."""
+        self._owed = self.deadline = self.pool.worker.now + longest
 
     @property
     def waiting(self) -> bool:
@@ -227,7 +231,7 @@ class Upstream(asyncio.Protocol):
 
     # -- reading the answer
 
-    def _read_head(self, exchange: Exchange | Rival, data: bytes) -> None:
+    def _read_head(self, exchange: Exchange | Rival | Witness, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -251,7 +255,7 @@ class Upstream(asyncio.Protocol):
             return
         self._frame(exchange, head, data)
 
-    def _frame(self, exchange: Exchange | Rival, head: ResponseHead, data: bytes) -> None:
+    def _frame(self, exchange: Exchange | Rival | Witness, head: ResponseHead, data: bytes) -> None:
         """Where this answer ends, and how its beginning is passed on (RFC 9112 section 6.3, spec section 6)."""
         length = 0 if exchange.head.method == b"HEAD" or head.status in _NO_BODY else head.length
         self._left = length
@@ -356,7 +360,7 @@ class Upstream(asyncio.Protocol):
             self._release(exchange, head, keep=keep)
             exchange.finished(trailers)
 
-    def _release(self, exchange: Exchange | Rival, head: ResponseHead, *, keep: bool) -> None:
+    def _release(self, exchange: Exchange | Rival | Witness, head: ResponseHead, *, keep: bool) -> None:
         """The answer is over: back to the pool, or closed, before the exchange goes on to the client's next request."""
         self.exchange = None
         exchange.upstream = None

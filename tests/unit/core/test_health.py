@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from failover.core.events import Signal, Source
@@ -10,7 +12,9 @@ def bad(source=Source.PROBE, error=ErrorType.CONNECTION_REFUSED, detail="", last
 
 
 def good(source=Source.PROBE, latency=0.1):
-    return Signal(source, "primary", good=True, latency=latency if source is Source.PROBE else None)
+    if source is Source.LIVE:
+        return Signal(source, "primary", good=True, last_good=math.inf)
+    return Signal(source, "primary", good=True, latency=latency)
 
 
 def after(*signals, fail=3, recover=2):

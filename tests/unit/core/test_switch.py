@@ -95,7 +95,7 @@ class Story:
                 self.open_probes[target] -= 1
                 return Signal(Source.PROBE, target, good, None if good else error, latency=latency if good else None)
             case ("request", target, good, error, before):
-                last_good = self.now if before and not good else -math.inf
+                last_good = self.now if before or good else -math.inf
                 return Signal(Source.LIVE, target, good, None if good else error, last_good=last_good)
             case ("overdue", target, before):
                 return Doubt(target, self.now if before else -math.inf)
@@ -147,7 +147,7 @@ class Row:
         if not isinstance(event, Signal | Doubt) or event.target != PRIMARY:
             return
         good = isinstance(event, Signal) and event.good
-        if good or event.last_good > self.latest:
+        if (good and event.source is Source.PROBE) or event.last_good > self.latest:
             self.row, self.doubts = [], 0
         if good:
             return

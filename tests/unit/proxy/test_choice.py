@@ -119,6 +119,29 @@ def test_a_write_that_was_sent_is_never_held():
     assert after(choice(world(), ladder(True), b"POST"), Progress.SENT) is Step.END
 
 
+def test_three_targets_that_refuse_are_nobody_who_took_it():
+    made = choice(world(), ladder(True, True, True, True), b"POST")
+    assert [after(made, Progress.NOTHING_SENT) for _ in range(3)] == [Step.NEXT, Step.NEXT, Step.HOLD]
+
+
+@pytest.mark.parametrize(("line", "step"), [(b"", Step.END), (b"Idempotency-Key: 1\r\n", Step.NEXT)])
+def test_a_put_that_may_have_been_sent_goes_nowhere_else(line, step):
+    """Its kept connection closed under it, and the fresh one was refused."""
+    plan = ladder(True, True)
+    head = HeadReader().request(b"PUT / HTTP/1.1\r\nHost: a\r\n%b\r\n" % line)
+    made = Choice(world(), head, plan[0], lambda: plan, monotonic())
+    assert after(made, Progress.REUSED_CLOSED) is Step.SAME_FRESH
+    assert after(made, Progress.NOTHING_SENT) is step
+
+
+def test_the_last_try_is_known():
+    made = choice(world(), ladder(True, True, True))
+    assert not made.is_last
+    after(made)
+    after(made)
+    assert made.is_last
+
+
 def test_the_ladder_is_the_one_of_the_moment():
     worker, (first, second, third) = world(), ladder(True, True, True)
     plans = [(first, second), (second, first, third)]
