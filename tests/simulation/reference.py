@@ -138,6 +138,10 @@ class Reference:
             if event.good or not quiet:
                 self._heard[target] = now
 
+    def good_probes(self):
+        """When the primary answered a probe well."""
+        return [noted.at for noted in self._log if noted.good and noted.sort == "probe"]
+
     # -- the contract
 
     @property

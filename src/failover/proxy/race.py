@@ -41,7 +41,6 @@ class Rival:
         self.upstream: Upstream | None = None
         self._exchange: Exchange | None = exchange
         self._promoted = False
-        self._fresh = False
 
     @property
     def over(self) -> bool:
@@ -51,11 +50,10 @@ class Rival:
         """It is the race."""
 
     def start(self) -> None:
-        upstream = self.pool.take(once=False)
+        upstream = self.pool.take(once=True)
         if upstream is not None:
             self._send(upstream)
         else:
-            self._fresh = True
             self.pool.connect(self)
 
     def _send(self, upstream: Upstream) -> None:
@@ -144,10 +142,8 @@ class Rival:
     def failed(self, upstream: Upstream, fault: Fault) -> None:
         """The connection broke, stalled or spoke nonsense."""
         self.upstream = None
-        closed = upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED
-        if closed and not self._fresh:
-            self._fresh = True  # closed while idle, as it may be at any moment
-            self.pool.connect(self)
+        if upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED:
+            self._lose()  # closed while idle, as it may be at any moment: no evidence
             return
         if fault.error not in OUR_OWN:
             self.pool.failed(fault.error, fault.detail)
