@@ -84,6 +84,10 @@ class Choice:
         self._tried.append(pool)
         return pool
 
+    def untried(self, pool: Pool) -> None:
+        """It was not asked after all, and may be asked yet; the try is spent."""
+        self._tried.remove(pool)
+
     def move_to(self, pool: Pool, fault: Fault) -> None:
         """From now on this target is the one that is asked."""
         self._fault = self._fault or fault

@@ -231,11 +231,14 @@ class Exchange(Answering):
             self._choice.move_to(rival.pool, OUTRUN)
         self.worker.stats.rescued_tries += 1
 
-    def rival_lost(self, answer: tuple[ResponseHead, bytes, Pool] | None = None) -> None:
-        """The rival has failed, or has given a real answer that is not good enough."""
+    def rival_lost(self, pool: Pool, answer: tuple[ResponseHead, bytes, Pool] | None, *, asked: bool) -> None:
+        """The rival has failed, or has given a real answer that is not good enough; or was never `asked` after all."""
         if self._choice is not None:
             self._choice.rival = None
             self._choice.answer = self._choice.answer or answer
+            if not asked:
+                self._choice.untried(pool)
+            self.race()  # with the next one, if there is any
 
     def _end_choice(self) -> None:
         choice, self._choice = self._choice, None

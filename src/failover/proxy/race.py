@@ -74,11 +74,11 @@ class Rival:
         self._promoted = True
         return self.upstream
 
-    def _lose(self, answer: tuple[ResponseHead, bytes, Pool] | None = None) -> None:
+    def _lose(self, answer: tuple[ResponseHead, bytes, Pool] | None = None, *, asked: bool = True) -> None:
         exchange, self._exchange = self._exchange, None
         self.upstream = None
         if exchange is not None:
-            exchange.rival_lost(answer)
+            exchange.rival_lost(self.pool, answer, asked=asked)
 
     def _is_good(self, head: ResponseHead) -> bool:
         return head.status < 500 and not (self.pool.static and head.status in _MISSES)
@@ -143,7 +143,7 @@ class Rival:
         """The connection broke, stalled or spoke nonsense."""
         self.upstream = None
         if upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED:
-            self._lose()  # closed while idle, as it may be at any moment: no evidence
+            self._lose(asked=False)  # closed while idle, as it may be at any moment: it has heard nothing of it
             return
         if fault.error not in OUR_OWN:
             self.pool.failed(fault.error, fault.detail)
