@@ -97,7 +97,7 @@ class Exchange(Answering):
         head = for_target(self.head, pool, self.downstream.client)
         upstream.transport.write(head + self._upload.so_far() if self.head.length else head)
         if self.upload_done:
-            upstream.await_head()
+            upstream.await_head(self.head.length)
         else:
             upstream.deadline = NEVER  # nothing is owed before the body is complete
         if self.head.length and self._upload.behind:

@@ -64,7 +64,7 @@ class Relay:
         if last:
             upstream.transport.write(last)
         if not upstream.answering:
-            upstream.await_head()
+            upstream.await_head(self.head.length)
 
     def catch_up(self) -> None:
         """Send what is kept to a target that has not got it yet, as fast as it takes it."""
@@ -78,7 +78,7 @@ class Relay:
         elif upload.behind and not upstream.paused:
             self.worker.loop.call_later(_LOOK_AGAIN_S, self.catch_up)
         elif not upload.behind and self.upload_done and not upstream.answering:
-            upstream.await_head()
+            upstream.await_head(self.head.length)
 
     def body_lost(self) -> None:
         """Some of the body can be sent to nobody any more."""
@@ -98,7 +98,7 @@ class Relay:
             self.catch_up()
         elif self.upstream is not None and not self.upstream.answering:
             if self.upload_done:
-                self.upstream.await_head()
+                self.upstream.await_head(self.head.length)
             else:
                 self.upstream.deadline = NEVER
         self.downstream.resume_upload()

@@ -138,14 +138,14 @@ class Upstream(asyncio.Protocol):
         self._heard = False
         self._unsent = NEVER
 
-    def await_head(self) -> None:
-        """The request is sent whole: the answer is owed, first of all as soon as is usual here."""
-        exchange = self.exchange
+    def await_head(self, body: int) -> None:
+        """The request is sent whole, with a body of this length: the answer is owed as soon as is usual here."""
         # A body may still be on its way, over a slow link; a head alone that is not taken was dropped.
-        self._unsent = outstanding(self.transport) if exchange is not None and exchange.head.length else 0
-        now = self.pool.worker.now
-        self._owed = now + self.pool.worker.settings.first_byte_timeout
-        self.deadline = now + self.pool.patience
+        self._unsent = outstanding(self.transport) if body else 0
+        pool = self.pool
+        worker = pool.worker
+        self._owed = worker.now + worker.settings.first_byte_timeout
+        self.deadline = worker.now + pool.patience
 
     @property
     def answering(self) -> bool:
