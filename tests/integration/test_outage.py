@@ -23,6 +23,7 @@ from support.raw import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.origin_wire import Seen
 
@@ -302,6 +303,26 @@ async def test_a_large_held_write_whose_client_leaves_is_sent_to_nobody(primary:
         primary.start()
         assert (await stayer).status == 200
         assert [seen.path for seen in by_people(primary, "POST")] == ["/stayed"]
+
+
+async def test_a_reload_with_another_backup_keeps_what_is_held(primary: Origin, backup: Origin, tmp_path: Path) -> None:
+    """The old workers drain, and no controller tells them any more: they find out themselves."""
+    file = tmp_path / "failover.yaml"
+    common = f"primary: {primary.url}\nbackup_kind: static\nworkers: 1\ncheck_interval: 100ms\n"
+    file.write_text(f"{common}backup: {backup.url}\n")
+    with Origin("second") as second, Program("--config", str(file)) as proxy:
+        url = proxy.ready().url
+        primary.stop()
+        await proxy.seen("switched to the backup")
+        writes = [asyncio.ensure_future(ask(url, "POST", f"/{number}", body=b"1")) for number in range(5)]
+        await ask(url)
+        file.write_text(f"{common}backup: {second.url}\n")
+        proxy.signal(signal.SIGHUP)
+        await proxy.seen("reloaded")
+        primary.start()
+        replies = await asyncio.gather(*writes)
+        assert {(reply.status, reply.header("X-Origin")) for reply in replies} == {(200, "primary")}
+        assert sorted(seen.path for seen in by_people(primary, "POST")) == [f"/{number}" for number in range(5)]
 
 
 @pytest.mark.parametrize("longest", ["0", "300ms"])
