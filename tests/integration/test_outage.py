@@ -22,7 +22,6 @@ from support.program import Program
 from support.raw import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from support.origin_wire import Seen
@@ -30,18 +29,6 @@ if TYPE_CHECKING:
 ONE = ("--workers", "1")
 QUICK = (*ONE, "--ramp-step", "100ms", "--check-interval", "100ms")
 STATIC = (*QUICK, "--backup-kind", "static")
-
-
-@pytest.fixture
-def primary() -> Iterator[Origin]:
-    with Origin("primary") as origin:
-        yield origin
-
-
-@pytest.fixture
-def backup() -> Iterator[Origin]:
-    with Origin("backup") as origin:
-        yield origin
 
 
 def program(primary: Origin, backup: Origin, *args: str) -> Program:

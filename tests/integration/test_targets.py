@@ -19,22 +19,9 @@ from support.tls import Authority, self_signed
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
     from pathlib import Path
 
     from support.origin_wire import Seen
-
-
-@pytest.fixture
-def primary() -> Iterator[Origin]:
-    with Origin("primary") as origin:
-        yield origin
-
-
-@pytest.fixture
-def backup() -> Iterator[Origin]:
-    with Origin("backup") as origin:
-        yield origin
 
 
 async def state_of(program: Program) -> dict[str, Any]:
