@@ -267,9 +267,9 @@ class Controller:
             self._tell()
 
     def _go_back(self) -> None:
-        lines.asked_to_go_back()
         self._asked_early = self._switch is None
         self._handle(GoBack())
+        self._loop.call_soon(lines.asked_to_go_back)  # by then the workers hold it, whatever becomes of us
 
     def _name_changed(self, news: News) -> None:
         self._tell()
