@@ -17,6 +17,12 @@ _HEALTHY = 600.0
 _LAST_STEP = 3
 _STALL, _LONGEST_STALL, _STALL_REMEMBERED = 0.3, 2.0, 600.0
 _PROOF_LASTS = 2.0
+_SILENCE = {
+    ErrorType.CONNECTION_READ_TIMEOUT,
+    ErrorType.CONNECTION_TIMEOUT,
+    ErrorType.DNS_TIMEOUT,
+    ErrorType.HTTP_RESPONSE_TIMEOUT,
+}
 _TIMEOUTS = {
     ErrorType.HTTP_RESPONSE_TIMEOUT,
     ErrorType.CONNECTION_READ_TIMEOUT,
@@ -198,6 +204,7 @@ class Reference:
             if not bad:
                 in_doubt = bool(doubts) and noted.sort == "probe"
                 began = doubts[0].at if in_doubt else noted.at
+            in_doubt = in_doubt and (noted.sort == "doubt" or noted.error in _SILENCE)
             bad.append(noted)
             if noted.sort != "doubt":
                 good_probes = 0

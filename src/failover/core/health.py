@@ -6,8 +6,8 @@ never talk a target down, nor up.
 
 A request that waits for too long is a *doubt*: one bad signal as soon as a probe of the same row has failed as well,
 and nothing at all when a probe is answered. A good answer ends a row and its doubts when it came after all of them.
-A row that began in doubt must last for longer than a target has stalled lately without being down: an app that is busy
-for a second answers nobody for a second.
+A row that began in doubt, and in which nothing was met but silence, must last for longer than a target has stalled
+lately without being down: an app that is busy for a second answers nobody for a second.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ _TIMEOUTS = frozenset(
     {ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.CONNECTION_READ_TIMEOUT, ErrorType.HTTP_RESPONSE_INCOMPLETE}
 )
 _SLOWNESS_ALLOWED = 4.0
+_SILENCE = frozenset(
+    {
+        ErrorType.CONNECTION_READ_TIMEOUT,
+        ErrorType.CONNECTION_TIMEOUT,
+        ErrorType.DNS_TIMEOUT,
+        ErrorType.HTTP_RESPONSE_TIMEOUT,
+    }
+)
 
 # Failures that say nothing of the target: the client's, ours, or a plea for patience from one that is alive.
 _NO_EVIDENCE = frozenset(
@@ -121,8 +129,8 @@ class Health:
         self.doubts = 0
         self.first_doubt: float | None = None
         self.last_doubt: float | None = None
-        # Whether the row began in doubt; and the longest stall of late that was over before it was an outage, in
-        # seconds from its first doubt.
+        # Whether the row began in doubt and is all silence; and the longest stall of late that was over before it was an
+        # outage, in seconds from its first doubt.
         self.doubtful = False
         self.stall = 0.0
         self.stall_at: float | None = None
@@ -209,6 +217,7 @@ class Health:
             self.doubtful = self.doubts > 0 and signal.source is Source.PROBE
             self.first_bad = self.first_doubt if self.doubtful else now
             self.network_only = True
+        self.doubtful = self.doubtful and signal.error in _SILENCE
         self.network_only = self.network_only and may_be_network(signal)
         if signal.source is Source.PROBE:
             self.bad_probes += 1
