@@ -91,12 +91,20 @@ class Visit:
 
     def _press(self, selector: str) -> None:
         """Press a button, and wait until its page has made way for the next."""
-        from selenium.webdriver.support.expected_conditions import staleness_of
+        from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.support.ui import WebDriverWait
 
         before = self._find("html")
+
+        def is_gone(_driver: object) -> bool:
+            try:
+                before.is_enabled()
+            except WebDriverException:  # stale, or in the very moment of going "does not belong to the document"
+                return True
+            return False
+
         self._find(selector).click()
-        WebDriverWait(self.driver, 30, 0.02).until(staleness_of(before))
+        WebDriverWait(self.driver, 30, 0.02).until(is_gone)
         WebDriverWait(self.driver, 30, 0.02).until(
             lambda driver: driver.execute_script("return document.readyState") == "complete"
         )

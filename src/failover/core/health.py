@@ -129,7 +129,7 @@ class Health:
         self.doubts = 0
         self.first_doubt: float | None = None
         self.last_doubt: float | None = None
-        # Whether the row began in doubt and is all silence; and the longest stall of late that was over before it was an
+        # Whether the row began in doubt and is all silence; the longest stall of late that was over before it was an
         # outage, in seconds from its first doubt.
         self.doubtful = False
         self.stall = 0.0
