@@ -365,6 +365,8 @@ def test_state_is_told_to_people_and_machines(answering, printed):
     assert ["fail_count", "3"] in [line.split() for line in text.splitlines()]
     place, _ = answering(answer(json.dumps(STATE)))
     assert json.loads(printed("state", "--json", "--listen", place)) == STATE
+    place, _ = answering(answer(json.dumps(STATE | {"verdict": "ramp", "share": 25})))
+    assert "backup, and the primary for 25 % of the visitors" in printed("state", "--listen", place)
 
 
 @pytest.mark.parametrize(

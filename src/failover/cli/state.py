@@ -34,6 +34,8 @@ def _text(told: dict[str, Any]) -> str:
     rows = {}
     if isinstance(told.get("on_backup"), bool):
         rows["serving"] = "backup" if told["on_backup"] else "primary"
+        if told.get("verdict") == "ramp":
+            rows["serving"] += f", and the primary for {told.get('share')} % of the visitors"
     if isinstance(told.get("since_unix"), int | float):
         since = datetime.fromtimestamp(told["since_unix"]).astimezone()
         rows["since"] = since.isoformat(sep=" ", timespec="seconds")
