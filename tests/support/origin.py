@@ -111,7 +111,9 @@ class Origin:
             started.set()
             await self._ending.wait()
             server.close()
-            for writer in self._handlers.values():
+            for _ in range(3):
+                await asyncio.sleep(0)  # who was accepted a moment ago is known after a turn or two
+            for writer in list(self._handlers.values()):
                 reset(writer)
             for handler in list(self._handlers):
                 handler.cancel()
