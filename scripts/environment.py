@@ -78,7 +78,7 @@ def _make(root: Path, purpose: str, stamp: str) -> None:
         _stamp(root, each).unlink(missing_ok=True)
     if not _fits(root):
         _make_venv(root)
-    project = str(root) if purpose == "run" else f"{root}[test]"
+    project = f"{root}[charts]" if purpose == "run" else f"{root}[test]"
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     command = [_python(root), "-m", "pip", "install", *options, "-c", root / "constraints.txt", "-e", project]
     # A user's PIP_USER would send everything elsewhere, past the environment.

@@ -30,6 +30,32 @@ SENTENCE: dict[ErrorType, str] = {
 }
 """What the target did, to be read after its name: "primary refused connections"."""
 
+CHECK: dict[ErrorType, str] = {
+    ErrorType.DNS_TIMEOUT: "Do the name servers of this machine answer, and those of the name?",
+    ErrorType.DNS_ERROR: "Is the name spelled right, is its DNS record there, and is the domain paid for?",
+    ErrorType.DESTINATION_UNAVAILABLE: "Ask for the check path by hand: is it right, and may a stranger see it?",
+    ErrorType.DESTINATION_IP_UNROUTABLE: "Is there a route from this machine to the address: network, VPN, IPv6?",
+    ErrorType.CONNECTION_REFUSED: "Is the process running, and does it listen on this port?",
+    ErrorType.CONNECTION_TERMINATED: "Read the app's log: did it crash or restart while it was asked?",
+    ErrorType.CONNECTION_TIMEOUT: "Is the host up, and does a firewall or security group let this machine in?",
+    ErrorType.CONNECTION_READ_TIMEOUT: "What does the app wait for in the middle of an answer: database, disk, lock?",
+    ErrorType.CONNECTION_LIMIT_REACHED: "Raise the limit of open files or connections of this machine.",
+    ErrorType.TLS_PROTOCOL_ERROR: "Does this port speak TLS 1.2 or newer, and is https the right scheme for it?",
+    ErrorType.TLS_CERTIFICATE_ERROR: "Look at the certificate: its dates, its names and who issued it.",
+    ErrorType.HTTP_REQUEST_ERROR: "Look at the request: it is not valid HTTP.",
+    ErrorType.HTTP_RESPONSE_INCOMPLETE: "Read the app's log: did it crash or run out of memory while it answered?",
+    ErrorType.HTTP_RESPONSE_TIMEOUT: "What is the app busy with: look at its load, its workers and its database.",
+    ErrorType.HTTP_PROTOCOL_ERROR: "Does an HTTP server listen on this port, and not another service?",
+    ErrorType.HTTP_UPGRADE_FAILED: "Does the app, and each proxy before it, let WebSockets through?",
+    ErrorType.PROXY_INTERNAL_ERROR: "Look at the load of this machine and at the log of failover itself.",
+    ErrorType.PROXY_LOOP_DETECTED: "Give the app's own address as primary, not that of this proxy.",
+    ErrorType.HTTP_5XX: "Read the app's log for the errors that it answered with.",
+    ErrorType.HTTP_429: "Who sends so many requests, and which limit do they meet?",
+    ErrorType.SLOW: "Look at the load of the app and of its database.",
+    ErrorType.BAD_BODY: "Open the page: is it the app that answers, or an error page with a good status?",
+}
+"""What to look at first when the target did it: one sentence each."""
+
 
 _DETAIL_TELLS_MORE = frozenset(
     {

@@ -1,11 +1,20 @@
 import pytest
 
 from failover.core.model import ErrorType
-from failover.core.words import SENTENCE, count, failing, lasting
+from failover.core.words import CHECK, SENTENCE, count, failing, lasting
 
 
-def test_every_error_has_a_sentence():
-    assert set(SENTENCE) == set(ErrorType)
+def test_every_error_has_a_sentence_and_something_to_check():
+    assert set(SENTENCE) == set(CHECK) == set(ErrorType)
+
+
+@pytest.mark.parametrize("check", CHECK.values())
+def test_a_check_is_one_short_plain_sentence(check):
+    assert check[0].isupper()
+    assert check.endswith((".", "?"))
+    assert not {"?", "!"} & set(check[:-1])
+    assert ". " not in check
+    assert len(check) <= 100
 
 
 @pytest.mark.parametrize(
