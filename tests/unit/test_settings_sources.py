@@ -95,7 +95,7 @@ def test_every_variable_of_the_original_is_read():
     }
     settings = load({}, environ).settings
     assert (settings.listen.port, settings.check_interval, settings.fail_threshold) == (9000, 5.0, 4)
-    assert (settings.recover_threshold, settings.webhook_format, settings.max_body) == (5, "discord", 1_000_000)
+    assert (settings.recover_threshold, settings.webhook_format, settings.max_body) == (5, ("discord",), 1_000_000)
     assert settings.json_logs is True
 
 
@@ -109,7 +109,7 @@ def test_the_originals_example_file_is_taken(in_file):
     settings = load(flags, {}).settings
     assert settings.primary.url == "https://myapp.com"
     assert settings.backup[0].kind is Kind.STATIC
-    assert settings.webhook_format == "slack"
+    assert settings.webhook_format == ("slack",)
 
 
 def test_our_own_example_file_is_taken():
@@ -428,3 +428,15 @@ def test_no_file_whatever_ends_in_anything_but_settings_or_sentences(text):
 def test_no_flag_whatever_ends_in_anything_but_settings_or_sentences(flags):
     with suppress(SettingsError):
         load({**flags, "config": None}, {})
+
+
+def test_a_format_for_each_webhook_or_one_for_all():
+    two = ["https://a.example/x", "https://b.example/y"]
+    assert load({"webhook_url": two, "webhook_format": ["slack"]}, BOTH).settings.webhook_format == ("slack",)
+    assert load({"webhook_url": two, "webhook_format": ["slack", "discord"]}, BOTH).settings.webhook_format == (
+        "slack",
+        "discord",
+    )
+    with pytest.raises(SettingsError) as told:
+        load({"webhook_url": two, "webhook_format": ["slack", "auto", "auto"]}, BOTH)
+    assert "3 formats for 2 webhook addresses" in str(told.value)

@@ -1,5 +1,6 @@
 """How values are written: read, written back, and refused with a sentence."""
 
+import base64
 import ipaddress
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failover.settings import places
-from failover.settings.amounts import duration, parse_duration, parse_size, size, write_duration, write_size
+from failover.settings.amounts import duration, parse_duration, parse_size, percent, size, write_duration, write_size
 from failover.settings.types import Listen, choice, parse_switch, quoted, whole
 
 
@@ -230,3 +231,53 @@ def test_a_path_to_probe_has_only_letters_that_a_request_can_carry():
     for path in ("/😀", "/日本", "/é"):
         with pytest.raises(ValueError, match="has a character that no path may have"):
             parse_path(path)
+
+
+@pytest.mark.parametrize("text", ["99.9", " 99.9 ", "99.9%", "99.9 %", "0.001", "99.99999"])
+def test_a_share_in_percent(text):
+    assert percent(0, 100).parse(text) == float(text.strip(" %"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("100", "out of range"), ("0", "out of range"), ("-1", "not a percentage"), ("three nines", "not a percentage")],
+)
+def test_no_share_in_percent(text, why):
+    with pytest.raises(ValueError, match=why):
+        percent(0, 100).parse(text)
+
+
+def test_a_webhook_secret_is_told_of_without_it():
+    good = "whsec_" + base64.b64encode(bytes(32)).decode()
+    assert places.WEBHOOK_SECRET.parse(f" {good}\n") == good
+    assert places.WEBHOOK_SECRET.write(good) == "whsec_***"
+    for bad, why in [
+        ("hunter2", "does not start"),
+        ("whsec_hunter2!", "is not base64"),
+        ("whsec_aHVudGVyMg==", "a key of 7 bytes"),
+    ]:
+        with pytest.raises(ValueError, match=why) as told:
+            places.parse_webhook_secret(bad)
+        assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["https://status.myapp.com", "http://10.0.0.1:8081/failover", "https://[::1]:8081"])
+def test_a_public_url(text):
+    assert places.parse_public_url(f"{text}/") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["status.myapp.com", "https://", "https://u:p@x.com", "https://x.com?a=b", "ftp://x.com"]
+)
+def test_no_public_url(text):
+    with pytest.raises(ValueError, match="not an address of pages"):
+        places.parse_public_url(text)
+
+
+def test_the_state_is_kept_in_a_folder(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert places.parse_state_dir(str(tmp_path)) == tmp_path
+    assert places.parse_state_dir(str(tmp_path / "new")) == tmp_path / "new"
+    with pytest.raises(ValueError, match="is a file"):
+        places.parse_state_dir(str(file))

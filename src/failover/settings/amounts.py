@@ -62,6 +62,28 @@ def duration(least: float, most: float) -> Form:
     return Form("DURATION", parse, write_duration, {"anyOf": [numbers, texts]})
 
 
+# Shares
+
+
+def percent(above: float, below: float) -> Form:
+    """A share in percent between two bounds, both excluded: `99.9` or `99.9%`."""
+
+    def parse(text: str) -> float:
+        word = text.strip().removesuffix("%").rstrip()
+        if not re.fullmatch(_NUMBER, word, re.ASCII) or len(word) > _LONGEST:
+            raise ValueError(f"{quoted(text.strip())} is not a percentage; write it as 99.9")
+        share = float(word)
+        if not above < share < below:
+            raise ValueError(
+                f"{quoted(text.strip())} is out of range; expected more than {above:g} and less than {below:g}"
+            )
+        return share
+
+    numbers = {"type": "number", "exclusiveMinimum": above, "exclusiveMaximum": below}
+    texts = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*%?\s*$"}
+    return Form("PERCENT", parse, lambda share: f"{share:g}", {"anyOf": [numbers, texts]})
+
+
 # Sizes
 
 _BYTES = {"B": 1} | {

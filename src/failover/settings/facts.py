@@ -20,6 +20,7 @@ class Group(StrEnum):
     TIMEOUTS = "Time-outs"
     TRAFFIC = "Requests and targets"
     PROCESS = "Processes"
+    INCIDENTS = "Incidents and reports"
     TELLING = "What is told to whom"
 
 

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from failover.core.model import Target
 from failover.settings import machine, places
-from failover.settings.amounts import duration, size
+from failover.settings.amounts import duration, percent, size
 from failover.settings.facts import Facts, Group, facts_of
 from failover.settings.places import Network, StatusRange
 from failover.settings.secret import MASK
@@ -106,21 +106,23 @@ class Settings(BaseModel):
         Facts(
             Group.EVERYDAY,
             places.WEBHOOK,
-            "Address for incident reports. Accepted, but nothing is sent in this version.",
+            "Address that incidents are told to: Slack, Discord, Teams, PagerDuty, any webhook, one of Apprise's.",
             ("WEBHOOK_URL",),
             secret=True,
             separator=_BETWEEN_URLS,
         ),
     ] = Field(default=(), repr=False)
     webhook_format: Annotated[
-        str,
+        tuple[str, ...],
         Facts(
             Group.EVERYDAY,
-            choice("auto", "slack", "discord", "teams", "pagerduty", "generic"),
-            "What the webhook understands; auto goes by its address.",
+            choice("auto", "slack", "slack-bot", "discord", "teams", "pagerduty", "generic", "apprise"),
+            "What the webhook understands; auto goes by its address. One for all, or one for each address, in order.",
             ("WEBHOOK_FORMAT",),
+            separator=_BETWEEN_WORDS,
+            shown_default="auto",
         ),
-    ] = "auto"
+    ] = ("auto",)
 
     check_path: Annotated[
         str | None, Facts(Group.PROBES, places.PATH, "Path to probe on the primary, instead of its own address.")
@@ -237,6 +239,41 @@ class Settings(BaseModel):
         ),
     ] = Field(default_factory=lambda known: machine.default_connections(known.get("workers", 1)))
 
+    state_dir: Annotated[
+        Path | None,
+        Facts(
+            Group.INCIDENTS,
+            places.STATE_DIR,
+            "Folder for incidents, deliveries and the verdict, which outlive the proxy; memory: keep nothing.",
+            shown_default="$STATE_DIRECTORY, or by port in /var/lib/failover (root) or ~/.local/state/failover",
+        ),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        Facts(Group.INCIDENTS, places.PUBLIC_URL, "Where people reach the pages of this proxy: reports link there."),
+    ] = None
+    keep_incidents: Annotated[
+        float, Facts(Group.INCIDENTS, duration(_DAY, 3660 * _DAY), "How long incidents that are over are kept.")
+    ] = 90 * _DAY
+    slo: Annotated[
+        float,
+        Facts(
+            Group.INCIDENTS,
+            percent(0, 100),
+            "Share of requests, in percent, that you want to succeed: what the error budget is counted against.",
+        ),
+    ] = 99.9
+    webhook_secret: Annotated[
+        tuple[str, ...],
+        Facts(
+            Group.INCIDENTS,
+            places.WEBHOOK_SECRET,
+            "Key that generic webhooks are signed with (Standard Webhooks); two while you change it.",
+            secret=True,
+            separator=_BETWEEN_WORDS,
+        ),
+    ] = Field(default=(), repr=False)
+
     public_state: Annotated[
         str,
         Facts(Group.TELLING, choice("full", "minimal", "off"), "How much /__failover/state tells on the public port."),
@@ -245,6 +282,16 @@ class Settings(BaseModel):
     log_level: Annotated[
         str, Facts(Group.TELLING, choice("debug", "info", "warning", "error"), "Least level that is logged.")
     ] = "info"
+
+    @field_validator("webhook_format")
+    @classmethod
+    def _one_for_each(cls, formats: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        addresses = len(info.data.get("webhook_url", ()))
+        if len(formats) > 1 and len(formats) != addresses:
+            raise ValueError(
+                f"names {len(formats)} formats for {addresses} webhook addresses; give one for all, or one for each"
+            )
+        return formats or ("auto",)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from contextlib import suppress
 from pathlib import Path
 
-from failover.settings.secret import mask_webhook
+from failover.settings.secret import MASK, mask_webhook
 from failover.settings.types import Form, Listen, did_you_mean, quoted
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -209,3 +210,45 @@ def parse_webhook(text: str) -> str:
 
 
 WEBHOOK = Form("URL", parse_webhook, mask_webhook)
+
+
+def parse_webhook_secret(text: str) -> str:
+    """A key of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. What is wrong is told without it."""
+    word = text.strip()
+    how = "write it as whsec_ and 24 to 64 random bytes in base64: echo whsec_$(openssl rand -base64 32)"
+    if not word.startswith("whsec_"):
+        raise ValueError(f"does not start with whsec_; {how}")
+    try:
+        key = base64.b64decode(word.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise ValueError(f"is not base64 after whsec_; {how}") from None
+    if not 24 <= len(key) <= 64:
+        raise ValueError(f"is a key of {len(key)} bytes; {how}")
+    return word
+
+
+WEBHOOK_SECRET = Form("KEY", parse_webhook_secret, lambda _key: f"whsec_{MASK}")
+
+
+def parse_public_url(text: str) -> str:
+    """The address under which people reach the pages of this proxy."""
+    url = text.strip().rstrip("/")
+    found = re.fullmatch(r"(https?)://([^/?#@]*)(/[^\s?#]*)?", url, re.IGNORECASE)
+    if found is None or not _AUTHORITY.fullmatch(found[2]):
+        raise ValueError(f"{quoted(url)} is not an address of pages; write it as https://status.myapp.com")
+    return url
+
+
+PUBLIC_URL = Form("URL", parse_public_url)
+
+
+def parse_state_dir(text: str) -> Path:
+    """A folder, or the word `memory`."""
+    path = parse_file(text)
+    if path.exists() and not path.is_dir() and str(path) != MEMORY:
+        raise ValueError(f"{quoted(str(path))} is a file; expected a folder, or the word {MEMORY}")
+    return path
+
+
+MEMORY = "memory"
+STATE_DIR = Form("FOLDER", parse_state_dir)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -66,16 +66,28 @@ def load(given: Mapping[str, object], environ: Mapping[str, str], told: Iterable
 
 def load_listen(given: Mapping[str, object], environ: Mapping[str, str]) -> Listen:
     """The listen address alone, for commands that only ask a running proxy. Raises SettingsError for that alone."""
+    return load_some(("listen",), given, environ)["listen"]  # type: ignore[no-any-return]  # the model gives it that type
+
+
+def load_some(keys: Iterable[str], given: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, Any]:
+    """A few settings, whatever is missing or wrong in the others; several values as a tuple. Raises SettingsError."""
     found, contents = _find(given, environ)
     if not contents.whole:
         raise SettingsError(contents.mistakes)
-    if "listen" not in found:
-        return SETTINGS["listen"].default  # type: ignore[no-any-return]  # the model gives it that type
-    text, source = found["listen"][0].text, found["listen"][0].source
-    try:
-        return SETTINGS["listen"].facts.form.parse(text)  # type: ignore[no-any-return]  # as above
-    except ValueError as error:
-        raise SettingsError([_mistake(source, "listen", str(error))]) from None
+    values: dict[str, Any] = {}
+    mistakes = []
+    for key in keys:
+        setting = SETTINGS[key]
+        parsed = []
+        for one in found.get(key, ()):
+            try:
+                parsed.append(setting.facts.form.parse(one.text))
+            except ValueError as error:
+                mistakes.append(_mistake(one.source, key, str(error)))
+        values[key] = (tuple(parsed) if setting.several else parsed[0]) if parsed else setting.default
+    if mistakes:
+        raise SettingsError(mistakes)
+    return values
 
 
 def _find(given: Mapping[str, object], environ: Mapping[str, str]) -> tuple[_Finds, FileContents]:
