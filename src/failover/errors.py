@@ -3,7 +3,8 @@
 FailoverError          ends a command with a sentence on stderr, never with a traceback
 ├── SettingsError      the user's: what was configured cannot be meant (exit 2)
 ├── StartError         the machine's: the settings are fine and yet it cannot start, say a taken port (exit 1)
-└── UnreachableError   the running proxy's: it gave a command no usable answer (exit 1)
+├── UnreachableError   the running proxy's: it gave a command no usable answer (exit 1)
+└── StoreError         the machine's: the store of incidents cannot be read or written (exit 1)
 """
 
 from __future__ import annotations
@@ -64,3 +65,7 @@ class StartError(FailoverError):
 
 class UnreachableError(FailoverError):
     """A command asked the running proxy and got no usable answer."""
+
+
+class StoreError(FailoverError):
+    """The store of incidents could not be read or written."""

@@ -1,0 +1,142 @@
+"""The store over SQLite: one thread owns the connection and does what is asked, in the order in which it was asked."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from failover.errors import StoreError
+from failover.incidents import queries
+from failover.incidents.opening import open_folder, open_memory
+from failover.incidents.place import find_folder
+from failover.observe import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from failover.core.document import Document, Recurrence
+    from failover.incidents.base import Kept, Row, Totals
+    from failover.settings.model import Settings
+
+_CLOSES_WITHIN_S = 3.0
+
+_log = log.get("incidents")
+
+T = TypeVar("T")
+Job = tuple["Future[Any]", "Callable[[sqlite3.Connection], Any]"]
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """The store of a proxy with these settings. Returns at once: whether it is on disk is known a moment later."""
+    return SqliteStore(*find_folder(settings.state_dir, settings.listen.port, os.environ))
+
+
+class SqliteStore:
+    """See `base.Store`. Without a folder that can be used everything is in memory, for this `reason`."""
+
+    def __init__(self, folder: Path | None, reason: str = "") -> None:
+        self._folder = folder
+        self._reason = reason
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._opened: Future[str] = Future()
+        self._lock: int | None = None
+        self._version = 0
+        self._thread = threading.Thread(target=self._run, name="incidents", daemon=True)
+        self._thread.start()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        connection = self._open()
+        self._opened.set_result(self._reason)
+        while (job := self._jobs.get()) is not None:
+            future, work = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = work(connection)
+            except sqlite3.Error as error:
+                future.set_exception(StoreError(f"the store of incidents failed: {error}"))
+            except Exception as error:  # noqa: BLE001 - whoever asked must hear of it, and the next one be served
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        connection.close()  # the last one out leaves no WAL behind
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._folder is not None:
+            try:
+                connection, self._lock = open_folder(self._folder)
+            except StoreError as error:
+                self._reason = str(error)
+            else:
+                return connection
+        what = "incidents and deliveries are kept in memory, and gone when the proxy stops"
+        # Who lets the system choose the port, or asked for memory, knows.
+        say = _log.warning if self._folder is not None or "home" in self._reason else _log.info
+        say(what, action="store.ephemeral", reason=self._reason)
+        return open_memory()
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._jobs.put((future, work))
+        return future
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self._thread.join(_CLOSES_WITHIN_S)
+
+    # -- what is asked
+
+    def opened(self) -> Future[str]:
+        return self._opened
+
+    def save(self, document: Document, state: bytes, channels: tuple[str, ...] = ()) -> Future[None]:
+        return self._do(lambda connection: queries.save(connection, document, state, channels))
+
+    def newest(self) -> Future[Kept | None]:
+        return self._do(queries.newest)
+
+    def load(self, incident: str) -> Future[Document | None]:
+        return self._do(lambda connection: queries.load(connection, incident))
+
+    def recurrence(self, of: Document, days: int = 30) -> Future[Recurrence]:
+        return self._do(lambda connection: queries.recurrence(connection, of, days))
+
+    def remember(self, key: str, value: bytes) -> Future[None]:
+        at = time.time()  # noqa: TID251 - how old it is must be known to another process
+        return self._do(lambda connection: queries.remember(connection, key, value, at))
+
+    def recall(self, key: str) -> Future[tuple[bytes, float] | None]:
+        return self._do(lambda connection: queries.recall(connection, key))
+
+    def add_to_ledger(self, at: float, requests: int, failed: int) -> Future[None]:
+        return self._do(lambda connection: queries.add_to_ledger(connection, at, requests, failed))
+
+    def totals(self, since: float) -> Future[Totals]:
+        return self._do(lambda connection: queries.totals(connection, since))
+
+    def outbox(self, channels: tuple[str, ...]) -> Future[list[Row]]:
+        return self._do(lambda connection: queries.outbox(connection, channels))
+
+    def put(self, row: Row) -> Future[None]:
+        return self._do(lambda connection: queries.put(connection, row))
+
+    def changed_by_others(self) -> Future[bool]:
+        return self._do(self._changed)
+
+    def _changed(self, connection: sqlite3.Connection) -> bool:
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        before, self._version = self._version, version
+        return before not in (0, version)
+
+    def prune(self, before: float) -> Future[int]:
+        return self._do(lambda connection: queries.prune(connection, before))

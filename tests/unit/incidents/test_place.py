@@ -1,0 +1,36 @@
+"""Where the store is, as the proxy and its commands find it."""
+
+from pathlib import Path
+
+import pytest
+
+from failover.incidents.place import find_folder
+
+
+@pytest.mark.parametrize(
+    ("state_dir", "port", "environ", "root", "folder"),
+    [
+        (Path("/data"), 8080, {"STATE_DIRECTORY": "/x", "HOME": "/home/a"}, True, "/data"),
+        (None, 8080, {"STATE_DIRECTORY": "/var/lib/failover:/other"}, False, "/var/lib/failover"),
+        (None, 0, {"STATE_DIRECTORY": "/var/lib/failover"}, False, "/var/lib/failover"),
+        (None, 8080, {"HOME": "/root"}, True, "/var/lib/failover/8080"),
+        (None, 9000, {"HOME": "/home/a"}, False, "/home/a/.local/state/failover/9000"),
+        (None, 9000, {"HOME": "/home/a", "XDG_STATE_HOME": "/s"}, False, "/s/failover/9000"),
+    ],
+)
+def test_the_folder(state_dir, port, environ, root, folder):
+    assert find_folder(state_dir, port, environ, root=root) == (Path(folder), "")
+
+
+@pytest.mark.parametrize(
+    ("state_dir", "port", "environ", "why"),
+    [
+        (Path("memory"), 8080, {"HOME": "/home/a"}, "--state-dir is memory"),
+        (None, 0, {"HOME": "/home/a"}, "a port that the system chose"),
+        (None, 8080, {}, "no home directory"),
+    ],
+)
+def test_no_folder(state_dir, port, environ, why):
+    folder, reason = find_folder(state_dir, port, environ, root=False)
+    assert folder is None
+    assert why in reason
