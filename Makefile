@@ -19,6 +19,8 @@ chaos: environment
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
+	$(PYTHON) -m failover.reports.machine >docs/reference/incident.schema.json.new
+	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
 
 environment:
 	@. ./scripts/environment.sh && environment . test
