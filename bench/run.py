@@ -122,6 +122,7 @@ class Stage:
         elif name == "failover":
             urls = ["--primary", f"http://{primary}", "--backup", f"http://{backup}"]
             command = [self._python, "-m", "failover", *urls, "--listen", f"127.0.0.1:{port}", "--workers", "1"]
+            command += ["--state-dir", "memory"]
         else:
             raise BenchError(f"{name} is not known; there are haproxy, nginx and failover")
         process = self._launch(command, self._proxy_core)

@@ -6,6 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from failover.controller import main as controller
+from failover.incidents.store import open_store
+from failover.notify import courier
+from failover.notify.channels import channels
 from failover.observe import log
 from failover.proxy import worker
 from failover.settings.machine import raise_file_limit
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from failover.incidents.base import Store
     from failover.launch import Launch
+    from failover.notify.base import Courier
     from failover.settings.model import Settings
     from failover.settings.sources import Loaded
 
@@ -40,7 +45,8 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     def reread() -> Settings:
         return reload().settings
 
-    roles = Roles(partial(_child, controller.run), partial(_child, worker.run))
+    run_controller = partial(controller.run, open_store, _hire_courier)
+    roles = Roles(partial(_child, run_controller), partial(_child, worker.run))
     return Supervisor(roles, settings, public, reread, activated=bool(activated)).run()
 
 
@@ -50,6 +56,12 @@ def _child(run: Callable[[Launch], int], launch: Launch) -> int:
     return run(launch)
 
 
+def _hire_courier(settings: Settings, store: Store) -> Courier:
+    # The secrets are of all channels, several while they are being changed.
+    secrets = (" ".join(settings.webhook_secret),)
+    return courier.start(store, channels(settings.webhook_url, settings.webhook_format, secrets))
+
+
 def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:
     """The start lines: where it listens, in front of what."""
     backups = [target.url for target in settings.backup]
@@ -57,5 +69,3 @@ def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:
         _log.info(
             f"listening on {url_of(one)}", action="failover.listening", primary=settings.primary.url, backup=backups
         )
-    if settings.webhook_url:
-        _log.warning("the webhook is not used", reason="this version does not send notifications yet")

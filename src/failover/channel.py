@@ -63,13 +63,46 @@ class Counters(msgspec.Struct, frozen=True, tag=True):
     good: dict[str, int]
 
 
+class Sample(msgspec.Struct, frozen=True):
+    """One of the first requests that met the failure: it began at this monotonic time and took so many seconds.
+
+    `answered_by` is a target's alias, or `failover`.
+    """
+
+    began: float
+    took: float
+    method: str
+    path: str
+    error: str
+    detail: str
+    answered_by: str
+    status: int
+
+
+class Saw(msgspec.Struct, frozen=True, tag=True):
+    """How requests ended since a worker last told: outcome, folded path, status (0: none) and their number.
+
+    `clients` are hashes of those not told of since the trouble began. `backup_ok` is when a backup first answered well,
+    in monotonic seconds. `body` is the beginning of an error page of the primary.
+    """
+
+    slot: int
+    rows: list[tuple[str, str, int, int]]
+    held: int
+    delivered: int
+    clients: list[int]
+    samples: list[Sample]
+    body: bytes
+    backup_ok: float | None
+
+
 class Told(msgspec.Struct, frozen=True, tag=True):
     """From the controller: route by this from now on."""
 
     routing: Routing
 
 
-ToController = Hello | Failure | Doubted | Answered | Counters
+ToController = Hello | Failure | Doubted | Answered | Counters | Saw
 _encode = msgspec.msgpack.Encoder().encode
 _decoders = {
     "controller": msgspec.msgpack.Decoder(ToController),

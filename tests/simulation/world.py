@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 
 from failover.controller.loop import Controller
+from failover.controller.recorder import Quiet
 from failover.launch import CONTROLLER_SLOT, Launch
 from failover.proxy.worker import Worker
 from failover.settings.model import Settings
@@ -165,7 +166,7 @@ class World:
 
     def _begin_controller(self, seat, reborn):
         launch = Launch(self.settings, "", TOKEN, CONTROLLER_SLOT, (self.channel,), NOBODY, reborn, NOBODY)
-        seat.subject = Controller(launch, self.loop)
+        seat.subject = Controller(launch, self.loop, Quiet())
         in_order(seat.subject)
         seat.running = self.loop.create_task(seat.subject.run())
 

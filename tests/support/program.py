@@ -229,6 +229,7 @@ class Program(Process):
         **more: object,
     ) -> None:
         listening = ["--listen", listen] if listen is not None else []
+        env = {"FAILOVER_STATE_DIR": "memory", **env}  # unless it is asked for, it leaves nothing on this machine
         super().__init__([*before, sys.executable, "-m", "failover", *args, *listening], env=env, **more)
 
     @property

@@ -25,6 +25,8 @@ _COMMANDS = {
     "run": ("failover.cli.run:run", "Run the proxy; the same as no command."),
     "demo": ("failover.cli.demo:command", "See a failover happen: two small sites, a crash, the return."),
     "state": ("failover.cli.state:state", "What the running proxy is doing."),
+    "incidents": ("failover.cli.incidents:incidents", "What happened: list, show, export, note, resend."),
+    "notify": ("failover.cli.notify:notify", "Try whether incidents arrive where they are to be told."),
     "healthcheck": ("failover.cli.healthcheck:healthcheck", "Exit code 0 if the running proxy answers, 1 if not."),
     "config": ("failover.cli.config:config", "Show the settings and their sources, or the schema of the file."),
     "version": ("failover.cli.version:version", "Print the version."),

@@ -29,12 +29,16 @@ class Command(click.Command):
     tells_later = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        kept, wrong = sift(args, _flags_of(self, ctx))
+        kept, wrong = sift(args, _flags_of(self, ctx), self._most_words(ctx))
         ctx.meta[_MISTAKES] = wrong
         rest = super().parse_args(ctx, kept)  # asking for help goes before all mistakes
         if wrong and not self.tells_later:
             raise SettingsError(wrong)
         return rest
+
+    def _most_words(self, ctx: click.Context) -> int:
+        """How many words may stand there without a flag."""
+        return sum(1 for one in self.get_params(ctx) if isinstance(one, click.Argument))
 
 
 class SettingsCommand(Command):
@@ -62,16 +66,28 @@ def mistakes() -> list[Mistake]:
     return found
 
 
-def sift(args: Sequence[str], flags: Mapping[str, click.Option]) -> tuple[list[str], list[Mistake]]:
-    """The words that click can read, each flag with its value in one word, and the mistakes in the others."""
+def sift(
+    args: Sequence[str], flags: Mapping[str, click.Option], most_words: int = 0
+) -> tuple[list[str], list[Mistake]]:
+    """The words that click can read, each flag with its value in one word, and the mistakes in the others.
+
+    So many words may stand without a flag; after `--` all do, whatever they begin with.
+    """
     kept: list[str] = []
     wrong: list[Mistake] = []
+    plain: list[str] = []
     words, seen = deque(args), set()
     while words:
         word = words.popleft()
         name, equals, value = word.partition("=")
         flag = flags.get(name)
-        if flag is None:
+        if most_words and (word == "--" or not word.startswith("-")):
+            free = list(words) if word == "--" else [word]
+            words = deque() if word == "--" else words
+            plain += free[:most_words]
+            wrong += [_unknown(one, one, flags) for one in free[most_words:]]
+            most_words -= len(free[:most_words])
+        elif flag is None:
             wrong.append(_unknown(word, name, flags))
             if name.startswith("-") and not equals and words and not words[0].startswith("-"):
                 words.popleft()  # most likely the value of the flag that nobody knows
@@ -88,14 +104,13 @@ def sift(args: Sequence[str], flags: Mapping[str, click.Option]) -> tuple[list[s
             if name in seen and not flag.multiple:
                 wrong.append(Mistake(name, "is given twice; it takes one value", flag.name or ""))
             seen.add(name)
-    return kept, wrong
+    return [*kept, "--", *plain] if plain else kept, wrong
 
 
 def _unknown(word: str, name: str, flags: Mapping[str, click.Option]) -> Mistake:
     if not name.startswith("-"):
-        return Mistake(
-            quoted(mask_text(word)), "is not expected here; a command is the first word, and a value follows its flag"
-        )
+        told = "is not expected here; a command is the first word, and a value follows its flag"
+        return Mistake(quoted(mask_text(word)), told)
     dashed = f"--{name.lstrip('-').replace('_', '-')}"
     meant = f"; did you mean {dashed}?" if dashed in flags else did_you_mean(dashed, flags)
     key = flags[dashed].name if dashed in flags else None

@@ -9,14 +9,33 @@ import httptools
 
 from failover.core.model import ErrorType
 from failover.faults import Fault, translate
+from failover.settings.secret import mask_text
 
 _LARGEST = 64 * 1024
+_BEGINNING = 8 * 1024
+_LONGEST_VALUE = 200
+
+_TELLING = {
+    name.lower().encode(): name
+    for name in (
+        "Server", "Content-Type", "Retry-After", "Location", "Via", "X-Powered-By", "Proxy-Status", "X-Version",
+        "X-App-Version", "X-Release", "X-Cache", "X-Served-By", "X-Varnish", "CF-RAY", "CF-Mitigated",
+        "CF-Cache-Status", "X-Amz-Cf-Id", "X-Amz-Cf-Pop", "X-Amz-Request-Id", "X-Amzn-RequestId", "X-Amzn-ErrorType",
+        "Apigw-RequestId", "X-Vercel-Error", "X-Vercel-Id", "Fly-Request-Id", "X-Render-Routing",
+        "X-Render-Origin-Server", "Rndr-Id", "X-Railway-Fallback", "X-Railway-Edge", "X-Railway-Request-Id",
+        "X-NF-Request-Id", "X-Azure-Ref", "X-MS-Request-Id", "X-GitHub-Request-Id", "X-Cloud-Trace-Context",
+        "X-Envoy-Upstream-Service-Time", "X-Envoy-Overloaded", "X-Kong-Upstream-Latency", "X-Kong-Proxy-Latency",
+        "X-LiteSpeed-Cache", "X-RateLimit-Remaining", "X-Request-Id",
+    )
+}  # fmt: skip
+"""The headers that say who answered, or what is planned: a platform, a proxy before the app, a maintenance."""
 
 
 class Answer(asyncio.Protocol):
     """Receives one response. `whole` is done when enough of it is here, or fails with a Fault.
 
-    `head_at` is when its head was whole, in monotonic seconds.
+    `head_at` is when its head was whole, in monotonic seconds. `headers` has those that tell of a platform or a plan,
+    `beginning` the first 8 KiB of the body.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, method: str) -> None:
@@ -35,7 +54,19 @@ class Answer(asyncio.Protocol):
         self._sized = False
         self._endless = False
         self._body = 0
+        self._stated = -1
+        self._pieces: list[bytes] = []
+        self.headers: dict[str, str] = {}
         self.server = ""
+
+    @property
+    def length(self) -> int:
+        """The length of the body: as it was stated, or what came of it."""
+        return self._stated if self._stated >= 0 else self._body
+
+    @property
+    def beginning(self) -> bytes:
+        return b"".join(self._pieces)[:_BEGINNING]
 
     # -- from the transport
 
@@ -86,13 +117,24 @@ class Answer(asyncio.Protocol):
     # -- from the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        match name.lower():
+        name = name.lower()
+        if name in _TELLING:
+            self._keep(_TELLING[name], value.decode("latin-1"))
+        match name:
             case b"server":
                 self.server = value.decode("latin-1")
-            case b"content-length" | b"transfer-encoding":
+            case b"content-length":
+                self._sized = True
+                self._stated = int(value) if value.isdigit() and len(value) < 16 else -1
+            case b"transfer-encoding":
                 self._sized = True
             case b"content-type":
                 self._endless = value.lower().startswith(b"text/event-stream")
+
+    def _keep(self, name: str, value: str) -> None:
+        value = mask_text(value) if name == "Location" else value
+        before = self.headers.get(name)
+        self.headers[name] = (value if before is None else f"{before}, {value}")[:_LONGEST_VALUE]
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
@@ -104,6 +146,8 @@ class Answer(asyncio.Protocol):
             self._end()
 
     def on_body(self, body: bytes) -> None:
+        if self._body < _BEGINNING:
+            self._pieces.append(body)
         self._body += len(body)
         if self._body >= _LARGEST:
             self._end()

@@ -12,6 +12,7 @@ from failover.observe import log
 if TYPE_CHECKING:
     from failover.controller.prober import Result
     from failover.controller.resolver import News
+    from failover.core.document import Document
     from failover.core.events import NetworkChanged, TargetChanged, VerdictChanged
 
 _log = log.get("controller")
@@ -103,6 +104,24 @@ def learned_from_workers(verdict: Verdict, age: float) -> None:
     reason = f"a worker knew the routing that it told last, {lasting(age)} ago"
     what = "the controller goes on where its predecessor was"
     _log.info(what, action="controller.reborn", verdict=verdict.value, reason=reason)
+
+
+def learned_from_store(verdict: Verdict, age: float) -> None:
+    reason = f"it was written down {lasting(age)} ago, before the proxy stopped"
+    _log.info("the verdict goes on where it was", action="controller.resumed", verdict=verdict.value, reason=reason)
+
+
+def incident(told: Document) -> None:
+    what = f"incident {told.id} is {'over' if told.resolved else 'open'}"
+    facts = {"reason": told.summary, "incident": told.id, "severity": told.severity.value}
+    if told.resolved:
+        _log.info(what, action="incident.resolved", **facts)
+    else:
+        _log.warning(what, action="incident.opened", **facts)
+
+
+def recording_failed(error: BaseException) -> None:
+    _log.error("something of the incident could not be written down", action="incident.unwritten", exc_info=error)
 
 
 def probed(result: Result) -> None:

@@ -17,10 +17,12 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Told
+from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Saw, Told
 from failover.controller import lines, memory
+from failover.controller.describe import describe
 from failover.controller.prober import Prober, Result
 from failover.controller.resolver import News, Resolver
+from failover.controller.tally import Tally
 from failover.core.events import (
     Doubt,
     Effect,
@@ -43,41 +45,31 @@ from failover.core.switch import Switch
 from failover.launch import READY
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from failover.controller.recorder import Quiet, Recorder
+    from failover.core.model import Target
     from failover.launch import Launch
 
 _FIRST_ROUTING_WITHIN = 1.0
 _LONGEST_DETAIL = 200
+_DESCRIBED_WITHIN = 3.0
+_REMEMBERED_S = 3600.0
 _STATIC_SERVERS = frozenset({"AmazonS3"})
-
-
-class Tally:
-    """One worker's good answers, as far as they prove something: those that surely came after a bad signal."""
-
-    def __init__(self) -> None:
-        self._good: dict[str, int] = {}
-        self.counted_at = float("inf")
-
-    def count(self, good: dict[str, int], last_bad: dict[str, float], now: float) -> list[str]:
-        """Take over new counters; the targets that answered well since their last bad signal, if there was one."""
-        proven = [
-            alias
-            for alias, total in good.items()
-            if total > self._good.get(alias, total) and last_bad.get(alias, now) < self.counted_at
-        ]
-        self._good, self.counted_at = good, now
-        return proven
 
 
 class Controller:
     """The controller of one supervisor, from its start to its end."""
 
-    def __init__(self, launch: Launch, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, launch: Launch, loop: asyncio.AbstractEventLoop, recorder: Recorder | Quiet) -> None:
         # for the process
+        self._recorder = recorder
         self._launch = launch
         self._loop = loop
         settings = launch.settings
         self._targets = {target.alias: target for target in (settings.primary, *settings.backup)}
         self._backups = tuple(target.alias for target in settings.backup)
+        self._urls = tuple(target.url for target in self._targets.values())
         self._resolver = Resolver(self._targets.values(), loop, self._name_changed)
         self._prober = Prober(settings, self._resolver, loop)
         self._rules = Rules(
@@ -102,6 +94,7 @@ class Controller:
         self._workers: dict[Peer, Tally] = {}
         self._strangers: set[Peer] = set()
         self._probes: set[asyncio.Task[Result]] = set()
+        self._others: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     # -- life
@@ -140,14 +133,29 @@ class Controller:
             self._switch = Switch.restore(self._rules, self._backups, remembered, now)
             lines.learned_from_workers(self._switch.verdict, now - remembered.taken)
         else:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._resolver.settled(), _FIRST_ROUTING_WITHIN)
-            self._switch = Switch(self._rules, self._backups, monotonic())
+            settled = asyncio.wait_for(self._resolver.settled(), _FIRST_ROUTING_WITHIN)
+            kept = asyncio.wait_for(self._recorder.remembered(), _FIRST_ROUTING_WITHIN)
+            _, lasting = await asyncio.gather(settled, kept, return_exceptions=True)
+            self._switch = self._from_before(lasting) or Switch(self._rules, self._backups, monotonic())
         self._tell()
+        self._start(self._recorder.begin(self._switch.verdict, reborn=told is not None))
         with contextlib.suppress(OSError):
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
         self._handle(GoBack() if self._asked_early else Tick())
+
+    def _from_before(self, kept: Any) -> Switch | None:
+        """The switch as it was when all of us died, if that was lately and with the same targets."""
+        if not isinstance(kept, tuple) or not 0 <= kept[1] <= _REMEMBERED_S:
+            return None
+        lasting = memory.decode_lasting(kept[0])
+        remembered = memory.decode(lasting.memory) if lasting is not None else None
+        if lasting is None or remembered is None or lasting.targets != self._urls:
+            return None
+        self._since_unix = lasting.since_unix
+        switch = Switch.restore(self._rules, self._backups, remembered, monotonic())
+        lines.learned_from_store(switch.verdict, kept[1])
+        return switch
 
     async def _predecessors_routing(self) -> Routing | None:
         try:
@@ -177,7 +185,8 @@ class Controller:
             self._timer.cancel()
         for peer in (*self._workers, *self._strangers):
             peer.close()
-        under_way = (beginning, *self._probes)
+        self._recorder.stop()
+        under_way = (beginning, *self._probes, *self._others)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -190,6 +199,7 @@ class Controller:
         return peer
 
     def _worker_left(self, peer: Peer) -> None:
+        self._recorder.worker_left(id(peer))
         self._strangers.discard(peer)
         self._workers.pop(peer, None)
 
@@ -206,7 +216,10 @@ class Controller:
         elif isinstance(message, Doubted):
             self._last_bad[message.target] = monotonic()
             self._handle(Doubt(message.target, message.last_good))
+        elif isinstance(message, Saw):
+            self._recorder.saw(message)
         elif isinstance(message, Counters):
+            self._recorder.counted(id(peer), message)
             tally = self._workers[peer]
             since = tally.counted_at
             for alias in tally.count(message.good, self._last_bad, monotonic()):
@@ -230,6 +243,7 @@ class Controller:
 
     def _failure(self, failure: Failure) -> None:
         self._last_bad[failure.target] = monotonic()
+        self._recorder.failed(failure.target, failure.error, failure.detail[:_LONGEST_DETAIL])
         self._handle(
             Signal(
                 Source.LIVE,
@@ -255,6 +269,7 @@ class Controller:
         if not result.signal.good:
             self._last_bad[target] = monotonic()
         self._learn_kind(target, result.server)
+        self._recorder.probed(result)
         self._handle(result.signal)
 
     def _learn_kind(self, alias: str, server: str) -> None:
@@ -264,15 +279,18 @@ class Controller:
         if server in _STATIC_SERVERS:
             self._kinds[alias] = Kind.STATIC
             lines.turned_out_static(target, server)
+            self._recorder.kind(alias, Kind.STATIC)
             self._tell()
 
     def _go_back(self) -> None:
         self._asked_early = self._switch is None
         self._handle(GoBack())
+        self._recorder.happened(GoBack())
         self._loop.call_soon(lines.asked_to_go_back)  # by then the workers hold it, whatever becomes of us
 
     def _name_changed(self, news: News) -> None:
         self._tell()
+        self._recorder.named(news)
         lines.name_changed(news)
 
     # -- the core decides
@@ -288,6 +306,11 @@ class Controller:
         for effect in effects:
             self._act(effect)
         self._arm()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -308,19 +331,31 @@ class Controller:
                 self._probes.add(task)
                 task.add_done_callback(partial(self._probe_ended, target))
             case VerdictChanged():
+                self._recorder.happened(effect)
                 if effect.new in (Verdict.SUSPECT, Verdict.BACKUP):
                     self._resolver.refresh(self._targets[PRIMARY])
+                if effect.new is Verdict.BACKUP and effect.error is ErrorType.TLS_CERTIFICATE_ERROR:
+                    self._start(self._describe(self._targets[PRIMARY]))
                 lines.verdict_changed(effect, tuple(alias for alias in self._backups if self._usable(alias)))
             case TargetChanged():
+                self._recorder.happened(effect)
                 lines.target_changed(effect)
             case ShareChanged(share):
+                self._recorder.happened(effect)
                 lines.share_changed(share)
             case ReadyToGoBack(reason):
+                self._recorder.happened(effect)
                 lines.ready_to_go_back(reason)
             case NetworkChanged():
+                self._recorder.happened(effect)
                 lines.network_changed(effect)
             case RoutingChanged():
                 pass  # was done first
+
+    async def _describe(self, target: Target) -> None:
+        """Look at the certificate that was not accepted, for the report alone."""
+        seen = await describe(self._loop, self._resolver.addresses(target), target.host, _DESCRIBED_WITHIN)
+        self._recorder.described(seen)
 
     def _usable(self, alias: str) -> bool:
         return self._switch is None or self._switch.usable(alias)
@@ -341,6 +376,8 @@ class Controller:
         )
         for peer in self._workers:
             peer.send(Told(self._routing))
+        kept = memory.Lasting(self._routing.memory, self._since_unix, self._urls)
+        self._recorder.remember(memory.encode_lasting(kept))
 
     def _state_of(self, alias: str, switch: Switch) -> TargetState:
         target = self._targets[alias]

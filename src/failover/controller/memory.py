@@ -1,4 +1,7 @@
-"""The controller's memory as bytes: it travels to the workers with each routing, and back to a successor."""
+"""The controller's memory as bytes: it travels to the workers with each routing, and back to a successor.
+
+It lies in the store as well, for a controller that is started when all of them are dead.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,17 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Memory).decode
 
 
+class Lasting(msgspec.Struct, frozen=True):
+    """What the store has: the memory, the wall time since when this side serves, and of which targets it is."""
+
+    memory: bytes
+    since_unix: float
+    targets: tuple[str, ...]
+
+
+_decode_lasting = msgspec.msgpack.Decoder(Lasting).decode
+
+
 def encode(memory: Memory) -> bytes:
     return _encode(memory)
 
@@ -18,5 +32,16 @@ def decode(raw: bytes) -> Memory | None:
     """The memory, or None when there is none that this version can read."""
     try:
         return _decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+def encode_lasting(lasting: Lasting) -> bytes:
+    return _encode(lasting)
+
+
+def decode_lasting(raw: bytes) -> Lasting | None:
+    try:
+        return _decode_lasting(raw)
     except msgspec.DecodeError:
         return None

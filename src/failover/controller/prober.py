@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from failover import __version__
 from failover.controller.answer import Answer
+from failover.controller.describe import Reader
+from failover.controller.readable import readable
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
 from failover.core.model import PRIMARY, ErrorType, Target
@@ -20,7 +22,12 @@ from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
     from failover.controller.resolver import Resolver
+    from failover.core.document import Certificate
+    from failover.core.model import Address
     from failover.settings.model import Settings
 
 USER_AGENT = f"failover/{__version__} (health check)"
@@ -38,11 +45,16 @@ _TIMED_OUT = {
 
 @dataclass(slots=True)
 class Course:
-    """How far a probe got: `phase` is where it is, `took` how long each finished phase lasted, in seconds."""
+    """How far a probe got: `phase` is where it is, `took` how long each finished phase lasted, in seconds.
+
+    `address` is the one that was connected to, or that alone could have been; `certificate` was verified.
+    """
 
     began: float = field(default_factory=monotonic)
     phase: str = "dns"
     took: dict[str, float] = field(default_factory=dict)
+    address: str = ""
+    certificate: Certificate | None = None
     _since: float = field(default_factory=monotonic)
 
     def enter(self, phase: str, now: float | None = None) -> None:
@@ -53,12 +65,21 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a probe found out. `status` is 0 where no response head came; `took` is seconds by phase."""
+    """What a probe found out. `status` is 0 where no response head came; `took` is seconds by phase.
+
+    `headers` are those that tell of a platform or a plan, `length` is that of the body, and `body` its beginning as
+    text if the answer was a bad one, secrets masked.
+    """
 
     signal: Signal
     status: int = 0
     server: str = ""
     took: dict[str, float] = field(default_factory=dict)
+    address: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    length: int = 0
+    body: str = ""
+    certificate: Certificate | None = None
 
 
 class Prober:
@@ -70,6 +91,7 @@ class Prober:
         self._loop = loop
         uses_tls = any(target.tls for target in (settings.primary, *settings.backup))
         self._client_tls = client_tls(settings.upstream_ca) if uses_tls else None
+        self._certificates = Reader()
 
     async def probe(self, target: Target, within: float) -> Result:
         """Ask the target once, within so many seconds."""
@@ -99,12 +121,26 @@ class Prober:
             signal = Signal(
                 Source.PROBE, target.alias, good=False, error=fault.error, detail=detail, began=course.began
             )
-        return Result(signal, answer.status if answer.head_at is not None else 0, answer.server, course.took)
+        if answer.head_at is None:
+            return Result(signal, 0, answer.server, course.took, course.address, certificate=course.certificate)
+        return Result(
+            signal,
+            answer.status,
+            answer.server,
+            course.took,
+            course.address,
+            answer.headers,
+            answer.length,
+            "" if signal.good else readable(answer.beginning, answer.headers.get("Content-Type", "")),
+            course.certificate,
+        )
 
     async def _ask(self, target: Target, answer: Answer, course: Course) -> None:
         addresses = await self._resolver.first(target)
         course.enter("tcp")
+        course.address = _written(addresses[0]) if len(addresses) == 1 else ""
         sock = await dial(self._loop, addresses)
+        course.address = _peer(sock) or course.address
         course.enter("tls")
         try:
             await self._loop.create_connection(
@@ -117,6 +153,7 @@ class Prober:
             sock.close()
             raise
         course.enter("head")
+        course.certificate = self._certificates.read(answer.transport) if target.tls else None
         if answer.transport is not None:
             answer.transport.write(self._request(target))
         try:
@@ -158,3 +195,15 @@ class Prober:
         if status >= 500:
             return Fault(ErrorType.HTTP_5XX, str(status))
         return Fault(ErrorType.DESTINATION_UNAVAILABLE, f"its health check was answered {status}")
+
+
+def _peer(sock: socket.socket) -> str:
+    try:
+        return _written(sock.getpeername()[:2])
+    except OSError:  # it has just been closed by the peer
+        return ""
+
+
+def _written(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

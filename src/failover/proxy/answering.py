@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 
 class Answering(Relay):
-    """The answer of one exchange, from its head to its end. `pool` is the target's that gives it, if any does."""
+    """The answer of one exchange, from its head to its end. `pool` is the target's that gives it, if any does.
+
+    `ended` says how it ended where it was not with a target's whole answer: `failed`, `refused` or `aborted`.
+    `first_fault` is what it met first, if anything.
+    """
 
     # Defaults stand on the class: most requests change none of them.
     pool: Pool | None = None
     status = 0
+    ended = ""
+    first_fault: Fault | None = None
+    was_held = False
     _answered = False
     _choice: Choice | None = None
 
@@ -31,6 +38,11 @@ class Answering(Relay):
     def answering(self) -> bool:
         """True once the client has seen the beginning of an answer."""
         return self._answered
+
+    @property
+    def was_rescued(self) -> bool:
+        """True when the answer is not of the target that was asked first."""
+        return self._choice is not None and self._choice.rescued_from is not None
 
     # -- a target's answer
 
@@ -104,10 +116,11 @@ class Answering(Relay):
 
     # -- an answer of our own
 
-    def _refuse(self, status: int, text: str, fault: Fault | None) -> None:
+    def _refuse(self, status: int, text: str, fault: Fault | None, *, ended: str = "failed") -> None:
         """Answer by ourselves."""
         self.worker.stats.refused += 1
         self.status = status
+        self.ended = ended
         self._answered = True
         if not self.upload_done:
             self.downstream.close_after = True
@@ -145,12 +158,14 @@ class Answering(Relay):
     def abandon(self) -> None:
         """The client is gone: whatever its target does now is nobody's fault."""
         self.worker.stats.aborted += 1
+        self.ended = "aborted"
         self._drop_upstream()
         self._over()
 
     def cut(self) -> None:
         """The answer cannot be completed, and the client must see it."""
         self.worker.stats.cut += 1
+        self.ended = "failed"
         self._drop_upstream()
         self._over()
         self.downstream.cut()
@@ -169,8 +184,11 @@ class Answering(Relay):
         self.upstream = None
         if self.head.length:
             self._upload.close()
-        self.worker.stats.exchanges += 1
+        worker = self.worker
+        worker.stats.exchanges += 1
+        if worker.evidence.recording or self.ended or self._choice is not None:
+            worker.evidence.over(self)
         if self._choice is not None:
             self._choice.over()
-        if self.worker.access_log is not None:
-            self.worker.access_log(self)
+        if worker.access_log is not None:
+            worker.access_log(self)

@@ -15,6 +15,7 @@ from failover.core.rescue import Progress, Step
 from failover.faults import OUR_OWN, Fault
 from failover.proxy.answering import Answering
 from failover.proxy.choice import Choice
+from failover.proxy.evidence import GATEWAY_ERRORS
 from failover.proxy.flow import NEVER
 from failover.proxy.heads import for_target
 from failover.proxy.race import OUTRUN, Rival, Witness
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 _TIMEOUTS = frozenset(
     {ErrorType.HTTP_RESPONSE_TIMEOUT, ErrorType.CONNECTION_READ_TIMEOUT, ErrorType.CONNECTION_TIMEOUT},
 )
-# The last ones are a CDN's for an app that it cannot reach or whose certificate it does not accept.
-_GATEWAY_ERRORS = frozenset((502, 503, 504, *range(520, 527), 530))
 _MISSES = frozenset((403, 404))
 
 _NO_ANSWER = "The site did not give a usable answer."
@@ -63,7 +62,7 @@ class Exchange(Answering):
         elif plan:
             self._try(plan[0])  # no room to wait in turn, and no need to
         else:
-            self._refuse(503, _READ_ONLY, None)
+            self._refuse(503, _READ_ONLY, None, ended="refused")
 
     def _plan(self) -> tuple[Pool, ...]:
         """The ladder as it is now, best first."""
@@ -129,6 +128,7 @@ class Exchange(Answering):
         if self._is_evidence(fault, progress):
             pool.failed(fault.error, fault.detail)
         self.worker.stats.failed_tries += 1
+        self.first_fault = self.first_fault or fault
         if progress is Progress.HEAD_PASSED_ON:
             self.cut()
         elif self._went_on(pool, fault, progress):
@@ -255,6 +255,7 @@ class Exchange(Answering):
         if not worker.hold.take(self):
             return False
         self._end_choice()
+        self.was_held = True
         self.pool = None
         return True
 
@@ -276,7 +277,7 @@ class Exchange(Answering):
 
     def give_up(self) -> None:
         """A held write has waited for as long as it may."""
-        self._refuse(503, _READ_ONLY, None)
+        self._refuse(503, _READ_ONLY, None, ended="refused")
 
     # -- joint 3: the response head is read
 
@@ -306,7 +307,10 @@ class Exchange(Answering):
     def _server_error(self, pool: Pool, head: ResponseHead, body: bytes | None) -> Pool | None:
         """A 502, 503 or 504 says that the target cannot; all others that it failed at this one thing."""
         fault = Fault(ErrorType.HTTP_5XX, f"answered {head.status}")
-        if head.status in _GATEWAY_ERRORS:
+        self.first_fault = self.first_fault or fault
+        if body is not None and pool is self.worker.primary:
+            self.worker.evidence.error_body(head, body)
+        if head.status in GATEWAY_ERRORS:
             pool.failed(fault.error, fault.detail)
         else:
             pool.server_error(self.head.target)

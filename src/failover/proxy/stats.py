@@ -16,6 +16,7 @@ class Stats:
         self.aborted = 0
         self.cut = 0
         self.delivered = 0
+        self.failed = 0
 
     def values(self) -> dict[str, int]:
         return dict(vars(self))

@@ -26,6 +26,7 @@ from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.observe import log
 from failover.proxy.cors import Cors
+from failover.proxy.evidence import Evidence
 from failover.proxy.hold import Hold
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
@@ -70,6 +71,7 @@ class Worker:
         self.now = loop.time()
         self.draining = False
         self.stats = Stats()
+        self.evidence = Evidence(launch.slot)
         self.heads = HeadReader()
         # The same in all workers of one supervisor, so that a loop is seen wherever it comes round.
         self.via = b"failover-" + hashlib.sha256(launch.token.encode()).hexdigest()[:12].encode()
@@ -173,6 +175,7 @@ class Worker:
             self._learn()
             good = {alias: pool.good for alias, pool in self.pools.items()}
             self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
+            self._tell_evidence()
         self._stop_when_idle()
 
     def _learn(self) -> None:
@@ -228,6 +231,8 @@ class Worker:
         for pool in lost:
             self._ask_others(pool, waiting_for=0.0)
         if routing.verdict is not before:
+            self._tell_evidence()  # what it belongs to may be over for the controller in a moment
+            self.evidence.verdict_changed(routing.verdict)
             self._verdict_changed(before, routing.verdict)
         elif found and routing.verdict is Verdict.BACKUP:
             self._ask_others(self.primary, waiting_for=0.0)  # it was asked because there was nobody else
@@ -275,6 +280,10 @@ class Worker:
         self._leaving = [(at, leave) for at, leave in self._leaving if at > self.now]
         for leave in due:
             leave()
+
+    def _tell_evidence(self) -> None:
+        if self._peer is not None and (saw := self.evidence.told()) is not None:
+            self._peer.send(saw)
 
     def tell_answer(self, alias: str, at: float) -> None:
         if self._peer is not None:

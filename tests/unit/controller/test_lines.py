@@ -81,4 +81,4 @@ def test_a_name_that_just_resolves_is_no_news():
 def test_every_action_is_on_the_page():
     actions = set(re.findall(r'action="([a-z.]+)"', Path(lines.__file__).read_text()))
     page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
-    assert actions == set(re.findall(r"`((?:failover|target|dns|controller|network)\.[a-z]+)`", page))
+    assert actions == set(re.findall(r"`((?:failover|target|dns|controller|network|incident)\.[a-z]+)`", page))

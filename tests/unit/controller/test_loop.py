@@ -14,6 +14,7 @@ from failover.channel import Counters, Failure, Hello, Peer, Told
 from failover.controller import loop as loop_module
 from failover.controller import memory
 from failover.controller.loop import Controller, Tally
+from failover.controller.recorder import Quiet
 from failover.core.model import ErrorType, Kind, Routing, TargetState, Verdict
 from failover.core.pace import Rules
 from failover.core.switch import Switch
@@ -115,7 +116,7 @@ class World:
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
-        self.controller = Controller(self.launch, loop)
+        self.controller = Controller(self.launch, loop, Quiet())
         self.running = loop.create_task(self.controller.run())
         return self
 

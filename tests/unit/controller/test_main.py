@@ -11,6 +11,8 @@ PATIENCE = 20
 CHILD = """
 import socket, sys
 from failover.controller.main import run
+from failover.incidents.store import open_store
+from failover.notify import courier
 from failover.launch import Launch
 from failover.settings.model import Settings
 
@@ -18,8 +20,9 @@ folder, lifeline, ready = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 channel.bind(folder + "/channel")
 channel.listen()
-settings = Settings(primary="http://127.0.0.1:9", backup=("http://127.0.0.1:19",))
-sys.exit(run(Launch(settings, folder + "/channel", "token", -1, (channel,), lifeline, False, ready)))
+settings = Settings(state_dir="memory", primary="http://127.0.0.1:9", backup=("http://127.0.0.1:19",))
+launch = Launch(settings, folder + "/channel", "token", -1, (channel,), lifeline, False, ready)
+sys.exit(run(open_store, lambda settings, store: courier.start(store, ()), launch))
 """
 
 

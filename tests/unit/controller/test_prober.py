@@ -239,6 +239,72 @@ async def test_amazon_says_who_it_is():
     assert (await answered(head(403, "Server: AmazonS3\r\n"))).server == "AmazonS3"
 
 
+# Evidence
+
+
+async def test_what_is_kept_of_an_answer():
+    more = (
+        "Server: nginx\r\nRetry-After: 120\r\nVia: 1.1 a\r\nvia: 1.1 b\r\nLocation: https://kim:pw@x.example/l?t=1\r\n"
+        f"X-Powered-By: {'x' * 300}\r\nSet-Cookie: secret\r\n"
+    )
+    async with Origin(head(503, more)) as origin:
+        result = await probe(f"http://127.0.0.1:{origin.port}")
+    assert result.address == f"127.0.0.1:{origin.port}"
+    assert result.headers == {
+        "Server": "nginx",
+        "Retry-After": "120",
+        "Via": "1.1 a, 1.1 b",
+        "Location": "https://***@x.example/l?t=***",
+        "X-Powered-By": "x" * 200,
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "body", "length"),
+    [
+        (b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nlater", {}, "later", 5),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\ngone", {"check_path": "/up"}, "gone", 4),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\ngone", {}, "", 4),
+        (OK, {}, "", 2),
+        (b"HTTP/1.1 502 No\r\nContent-Length: 99999999\r\n\r\n" + b"x " * 40_000, {}, ("x " * 512).strip(), 99999999),
+        (b"HTTP/1.1 500 No\r\nContent-Type: text/html\r\n\r\n<h1>Oops</h1>", {}, "Oops", 13),
+        (b"HTTP/1.1 103 Hm\r\nServer: early\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\nbad", {}, "bad", 3),
+    ],
+)
+async def test_the_body_of_a_bad_answer_alone_is_kept(answer, settings, body, length):
+    result = await answered(answer, **settings)
+    assert (result.body.strip(), result.length) == (body, length)
+    assert result.headers.get("Server") is None
+
+
+async def test_a_cut_answer_keeps_what_came_of_it():
+    result = await answered(b"HTTP/1.1 500 No\r\nServer: app\r\nContent-Length: 9\r\n\r\nhalf")
+    assert result.signal.error is ErrorType.HTTP_RESPONSE_INCOMPLETE
+    assert (result.body, result.length, result.headers) == ("half", 9, {"Server": "app"})
+
+
+async def test_the_address_of_one_that_did_not_connect():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        assert (await probe(f"http://127.0.0.1:{port}")).address == f"127.0.0.1:{port}"
+        assert (await probe(f"http://[::1]:{port}")).address == f"[::1]:{port}"
+
+
+async def test_a_verified_certificate_is_told(authority, ca_file):
+    result = await over_tls(authority.issue_cert("localhost", "app.localhost"), ca_file)
+    shown = result.certificate
+    assert result.signal.good
+    assert shown.names == ("localhost", "app.localhost")
+    assert shown.not_before < dt.datetime.now(dt.UTC) < shown.not_after
+    assert "trustme" in shown.issuer
+    assert (len(shown.sha256), shown.issue) == (64, "")
+
+
+async def test_a_certificate_that_was_not_accepted_is_not_told(ca_file):
+    assert (await over_tls(trustme.CA().issue_cert("localhost"), ca_file)).certificate is None
+
+
 # TLS
 
 
