@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import ssl
 
 from failover.core.model import ErrorType
@@ -47,5 +48,7 @@ def translate(error: BaseException, *, connecting: bool) -> Fault:
         return Fault(kind, "no connection in time" if connecting else "no answer in time")
     if isinstance(error, OSError):
         found = _BY_ERRNO.get(error.errno or 0, ErrorType.CONNECTION_TERMINATED)
-        return Fault(found, (error.strerror or str(error) or "the connection broke").lower())
+        # The system's own words: asyncio's have the address in them.
+        words = os.strerror(error.errno) if error.errno in _BY_ERRNO else error.strerror or str(error)
+        return Fault(found, (words or "the connection broke").lower())
     return Fault(ErrorType.PROXY_INTERNAL_ERROR, type(error).__name__)

@@ -239,7 +239,8 @@ class Recorder:
     def counted(self, worker: int, counters: Counters) -> None:
         """A worker's counters; `worker` tells it from its predecessor."""
         total, failed = counters.values.get("exchanges", 0), counters.values.get("failed", 0)
-        before = self._counted.get(worker, (0, 0))
+        # What a worker counted before we first heard of it was written down by our predecessor.
+        before = self._counted.get(worker, (total, failed))
         self._counted[worker] = (total, failed)
         self._uncounted[0] += total - before[0]
         self._uncounted[1] += failed - before[1]

@@ -92,7 +92,7 @@ class Evidence:
                 began=exchange.started,
                 took=monotonic() - exchange.started,
                 method=exchange.head.method.decode("latin-1"),
-                path=exchange.head.target.partition(b"?")[0].decode("latin-1")[:_LONGEST],
+                path=folded(exchange.head.target.decode("latin-1")),  # a token may stand in a path
                 error=fault.error.value if fault is not None else "http_5xx" if outcome == "failed" else "slow",
                 detail=fault.detail[:_LONGEST] if fault is not None else "",
                 answered_by=exchange.pool.alias if exchange.pool is not None and by_target else "failover",

@@ -98,6 +98,11 @@ def test_only_the_first_requests_that_met_it_are_samples(evidence):
     assert (samples[0].path, samples[0].error, samples[0].answered_by) == ("/a", "connection_refused", "backup")
 
 
+def test_a_token_in_a_path_is_in_no_sample(evidence):
+    evidence.over(exchange("/reset/9f86d081884c7d659a2feaa0c55ad015?x=1", was_rescued=True, first_fault=REFUSED))
+    assert evidence.told().samples[0].path == "/reset/:id"
+
+
 def test_our_own_answer_is_told_as_ours(evidence):
     evidence.over(exchange("/", status=503, ended="failed", first_fault=REFUSED))
     assert evidence.told().samples[0].answered_by == "failover"
