@@ -5,14 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failover.core.words import count, lasting
-from failover.reports.words import moment, number, percent, plain
+from failover.reports.words import clock, moment, number, percent, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from failover.core.document import Document, PathCount, ProbeFact
 
 _PHASES = {"dns": "name", "tcp": "TCP", "tls": "TLS", "head": "first byte", "body": "body"}
+
+
+def times_of(told: Document) -> Callable[[datetime], str]:
+    """How a time in this incident is written: with its day where there is more than one."""
+    last = max(told.updated, *(entry.at for entry in told.timeline), told.moments.first_bad)
+    if last.date() == told.moments.first_bad.date():
+        return clock
+    return lambda at: f"{at:%Y-%m-%d} {clock(at)}"
 
 
 def durations(told: Document) -> Iterator[tuple[str, str]]:

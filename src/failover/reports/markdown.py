@@ -19,12 +19,14 @@ from failover.reports.facts import (
     path_facts,
     probe_facts,
     recurrence,
+    times_of,
     worth_noting,
 )
-from failover.reports.words import clock, headline, impact, plain
+from failover.reports.words import headline, impact, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from failover.core.document import Document, Entry
 
@@ -58,7 +60,7 @@ def _lines(told: Document) -> Iterator[str]:
     yield from _section(
         "Most affected", _table(("Path", "Requests"), [(escaped(one.path), path_facts(one)) for one in told.paths])
     )
-    yield from _section("Timeline (UTC)", _table(("Time", "After", "What", "Evidence"), map(_entry, told.timeline)))
+    yield from _section("Timeline (UTC)", _table(("Time", "After", "What", "Evidence"), _entries(told)))
     if told.cause is not None:
         title = f"Suspected cause ({told.cause.confidence} confidence)"
         check = [f"**Check:** {escaped(told.cause.check)}", ""] if told.cause.check else []
@@ -103,12 +105,17 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
         yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
-def _entry(entry: Entry) -> tuple[str, ...]:
-    until = f", until {clock(entry.until)}" if entry.until is not None else ""
+def _entries(told: Document) -> Iterator[tuple[str, ...]]:
+    time = times_of(told)
+    return (_entry(entry, time) for entry in told.timeline)
+
+
+def _entry(entry: Entry, time: Callable[[datetime], str]) -> tuple[str, ...]:
+    until = f", until {time(entry.until)}" if entry.until is not None else ""
     times = f" ({entry.times} times{until})" if entry.times > 1 else ""
     who = f"{escaped(plain(entry.who, 40))}: " if entry.who else ""
     after = lasting(entry.after) if entry.after > 0 else "0"
-    return clock(entry.at), after, f"{who}{escaped(plain(entry.text, _LONGEST))}{times}", escaped(entry.evidence)
+    return time(entry.at), after, f"{who}{escaped(plain(entry.text, _LONGEST))}{times}", escaped(entry.evidence)
 
 
 def _listed(texts: Iterable[str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ def render(document: Document) -> str:
     counts = document.counts
     return _template().render(
         told=document,
+        time=facts.times_of(document),
         headline=headline(document),
         impact=impact(document),
         hidden=number(counts.hidden),

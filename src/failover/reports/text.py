@@ -14,12 +14,14 @@ from failover.reports.facts import (
     path_facts,
     probe_facts,
     recurrence,
+    times_of,
     worth_noting,
 )
-from failover.reports.words import clock, headline, impact, moment, number, plain
+from failover.reports.words import headline, impact, moment, number, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from failover.core.document import Document, Entry
 
@@ -55,7 +57,7 @@ def _lines(told: Document) -> Iterator[str]:
         yield from _listed(map(plain, cause.facts))
         if cause.check:
             yield from _wrapped(f"Check: {plain(cause.check)}", _INDENT)
-    yield from _section("Timeline (UTC)", (line for entry in told.timeline for line in _entry(entry)))
+    yield from _section("Timeline (UTC)", (line for entry in told.timeline for line in _entry(entry, times_of(told))))
     yield from _section("Most affected", _table([(plain(one.path, 80), path_facts(one)) for one in told.paths]))
     yield from _section(
         "How the primary failed", _listed(f"{error}: {met}. {check}" for error, met, check in error_facts(told))
@@ -78,11 +80,11 @@ def _section(title: str, rows: Iterable[str]) -> Iterator[str]:
         yield from ("", title, *rows)
 
 
-def _entry(entry: Entry) -> Iterator[str]:
-    times = f" ({entry.times} times{f', until {clock(entry.until)}' if entry.until else ''})" if entry.times > 1 else ""
+def _entry(entry: Entry, time: Callable[[datetime], str]) -> Iterator[str]:
+    times = f" ({entry.times} times{f', until {time(entry.until)}' if entry.until else ''})" if entry.times > 1 else ""
     who = f"{plain(entry.who, 40)}: " if entry.who else ""
     evidence = f" [{plain(entry.evidence, 160)}]" if entry.evidence else ""
-    head = f"{_INDENT}{clock(entry.at)}  +{lasting(entry.after) if entry.after >= 0 else '0 ms':<12}  "
+    head = f"{_INDENT}{time(entry.at)}  +{lasting(entry.after) if entry.after >= 0 else '0 ms':<12}  "
     text = f"{who}{plain(entry.text, 400)}{times}{evidence}"
     yield from textwrap.wrap(text, _COLUMNS, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
 
