@@ -115,8 +115,9 @@ def _lock(folder: Path) -> int:
                 raise StoreError(f"{folder} is in use by another failover (process {owner or 'unknown'})") from None
             time.sleep(_LOOK_AGAIN_S)
         else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: the name is for people, the lock holds without it
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             return lock
 
 

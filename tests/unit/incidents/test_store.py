@@ -239,6 +239,19 @@ def test_two_proxies_do_not_share_a_folder(tmp_path, monkeypatch):
         assert now(first.newest()) is None
 
 
+def test_a_disk_too_full_for_a_name_in_the_lock_leaves_no_lock_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("failover.incidents.opening.os.pwrite", full)
+    with a_store(tmp_path) as store:
+        now(store.opened())
+    monkeypatch.undo()
+    monkeypatch.setattr("failover.incidents.opening._LOCKED_FOR_S", 0.05)
+    with a_store(tmp_path) as store:
+        assert now(store.opened()) == ""
+
+
 def test_a_successor_waits_until_the_folder_is_free(tmp_path):
     first = SqliteStore(tmp_path)
     now(first.opened())
