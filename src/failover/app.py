@@ -57,9 +57,7 @@ def _child(run: Callable[[Launch], int], launch: Launch) -> int:
 
 
 def _hire_courier(settings: Settings, store: Store) -> Courier:
-    # The secrets are of all channels, several while they are being changed.
-    secrets = (" ".join(settings.webhook_secret),)
-    return courier.start(store, channels(settings.webhook_url, settings.webhook_format, secrets))
+    return courier.start(store, channels(settings.webhook_url, settings.webhook_format, settings.webhook_secret))
 
 
 def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from failover.cli.flags import given, settings_flags, write_flags
-from failover.cli.words import Command, Group, SettingsCommand, mistakes
+from failover.cli.words import Command, Group, SettingsCommand, mistakes, print_help
 from failover.settings.rows import SETTINGS
 from failover.settings.schema import json_schema
 from failover.settings.sources import load
@@ -57,15 +57,9 @@ def _schema() -> None:
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def _help() -> None:
-    context = click.get_current_context()
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-
-
 config = Group(
     "config",
-    callback=_help,
+    callback=print_help,
     invoke_without_command=True,
     help="The settings.",
     commands=[

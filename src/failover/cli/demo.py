@@ -104,6 +104,7 @@ class _Stage:
     def proxy(self, primary: str, backup: str) -> tuple[str, int]:
         """Start the proxy: where it listens."""
         flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0", "--ramp-step", "500ms"]
+        flags += ["--state-dir", "memory"]
         process = self._launch("-m", "failover", *flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         said = []
         for line in process.stdout or ():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from failover.cli.words import Command, Group
+from failover.cli.words import Command, Group, print_help
 from failover.core.document import Document, Status
 from failover.core.words import lasting
 from failover.errors import StoreError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NOTE = 2000
 _LONGEST_TITLE = 60
-_SETTINGS = ("listen", "state_dir", "config", "webhook_url", "webhook_format")
+_SETTINGS = ("listen", "state_dir", "webhook_url", "webhook_format")
 
 _PLACE: list[click.Parameter] = [
     click.Option(["--state-dir"], metavar="FOLDER", help="Where the proxy keeps them; as it was given to the proxy."),
@@ -85,18 +85,17 @@ def _list(*, as_json: bool, last: int, **place: Any) -> None:
     with closing(connection):
         found = queries.listed(connection, last)
     if as_json:
-        rows = [msgspec.to_builtins(told, enc_hook=str) for told in found]
-        _print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
     if not found:
-        _print("There has been no incident yet.")
+        print("There has been no incident yet.")
         return
-    rows = [("id", "began", "lasted", "severity", "hidden", "failed", "what")]
+    rows: list[tuple[str, ...]] = [("id", "began", "lasted", "severity", "hidden", "failed", "what")]
     rows += [_row(told) for told in found]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
-        _print("  ".join([*cells, row[6]]).rstrip())
+        print("  ".join([*cells, row[6]]).rstrip())
 
 
 def _row(told: Document) -> tuple[str, ...]:
@@ -152,7 +151,7 @@ def _write(told: Document, form: str, output: str, *, may_lack: bool = False) ->
         Path(output).write_bytes(written)
     except OSError as error:
         raise StoreError(f"{output} cannot be written: {(error.strerror or str(error)).lower()}") from None
-    _print(output)
+    print(output)
 
 
 def _note(*, which: str, text: str, who: str | None, **place: Any) -> None:
@@ -163,7 +162,7 @@ def _note(*, which: str, text: str, who: str | None, **place: Any) -> None:
     with closing(connection):
         name = _find(connection, which)
         queries.note(connection, name, _now(), plain(who or _login(), 80), text)
-    _print(f"{name}: noted")
+    print(f"{name}: noted")
 
 
 def _resend(*, which: str, **place: Any) -> None:
@@ -176,7 +175,7 @@ def _resend(*, which: str, **place: Any) -> None:
         if not keys:
             raise StoreError("there is no channel to send it to; set one with --webhook-url")
         queries.resend(connection, name, tuple(keys), _now())
-    _print(f"{name}: will be sent again by the running proxy, or as soon as it runs: {', '.join(keys.values())}")
+    print(f"{name}: will be sent again by the running proxy, or as soon as it runs: {', '.join(keys.values())}")
 
 
 def _login() -> str:
@@ -190,19 +189,9 @@ def _now() -> float:
     return time.time()  # noqa: TID251 - a person's note is told in the time of people
 
 
-def _print(line: str) -> None:
-    print(line)
-
-
-def _help() -> None:
-    context = click.get_current_context()
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-
-
 incidents = Group(
     "incidents",
-    callback=_help,
+    callback=print_help,
     invoke_without_command=True,
     help="The incidents that the proxy has kept. An ID may be its beginning, or `last`.",
     commands=[

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from failover.cli.flags import given, settings_flags, write_flags
-from failover.cli.words import Group, SettingsCommand, mistakes
+from failover.cli.words import Group, SettingsCommand, mistakes, print_help
 from failover.core.document import Occasion, Rung, Telling
 from failover.errors import Mistake, SettingsError
 from failover.notify.channels import channels
@@ -40,7 +40,7 @@ class Test(SettingsCommand):
 
 def _test(*, channel: int | None, **values: Any) -> int:
     settings = load(given(values), os.environ, mistakes()).settings
-    found = channels(settings.webhook_url, settings.webhook_format, (" ".join(settings.webhook_secret),))
+    found = channels(settings.webhook_url, settings.webhook_format, settings.webhook_secret)
     if not found:
         how = "is missing; give it as --webhook-url https://hooks.slack.com/services/… or as WEBHOOK_URL"
         raise SettingsError([Mistake("--webhook-url", how)])
@@ -77,15 +77,9 @@ async def _tell(http: aiohttp.ClientSession, channel: Channel, telling: Telling)
     return True
 
 
-def _help() -> None:
-    context = click.get_current_context()
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-
-
 notify = Group(
     "notify",
-    callback=_help,
+    callback=print_help,
     invoke_without_command=True,
     help="Where incidents are told.",
     commands=[

@@ -60,6 +60,13 @@ class Group(click.Group):
         raise SettingsError([Mistake(quoted(word), f"is not a command{hint or f'; see {ctx.command_path} --help'}")])
 
 
+def print_help() -> None:
+    """For a group that was called without one of its commands."""
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
 def mistakes() -> list[Mistake]:
     """What was wrong in the words of the running command."""
     found: list[Mistake] = click.get_current_context().meta.get(_MISTAKES, [])

@@ -111,7 +111,6 @@ class Recorder:
         self._memory = memory
         self._keep_memory()
 
-    @_never_raises
     def _keep_memory(self) -> None:
         if self._memory and self._begun:
             self._when_done(self._store.remember(_MEMORY, self._memory), lambda _: None)
@@ -149,7 +148,7 @@ class Recorder:
         want = self._incidents.resume(record, monotonic(), wall, reborn=reborn, verdict=verdict)
         self._known = record.id
         self._recurrence = told.recurrence
-        self._ask_history(told)
+        self._ask_totals()
         self._do(want)
 
     def _end_of_another(self, record: Record, told: Document, wall: float) -> None:
@@ -158,6 +157,7 @@ class Recorder:
         setting = Setting(primary=told.primary, backups=told.backups, version=__version__, slo=self._settings.slo)
         self._keep(document(record, record.recovered, setting), record, tell=True)
 
+    @_never_raises
     def stop(self) -> None:
         """The last of everything goes to the store; the courier and the store are closed by who made them."""
         for timer in (self._timer, *self._rounds.values()):
@@ -165,12 +165,11 @@ class Recorder:
                 timer.cancel()
         self._rounds = {}
         self._keep_memory()
-        self._keep_ledger_now()
+        self._keep_ledger()
         self._do(Want.KEEP if self._incidents.stage in (Stage.OPEN, Stage.CLOSING) else Want.NOTHING)
 
     # -- facts
 
-    @_never_raises
     def happened(self, fact: Fact) -> None:
         """Something that needs no translation: an effect of the switch, or a person's word."""
         self._take(fact)
@@ -181,7 +180,6 @@ class Recorder:
         if signal.error not in _NOT_EVIDENCE:
             self._take(Probed(probe_fact(result, _now()), signal.latency or 0.0))
 
-    @_never_raises
     def failed(self, target: str, error: ErrorType, detail: str) -> None:
         """A live request met a failing target."""
         if target == PRIMARY and error not in _NOT_EVIDENCE:
@@ -197,7 +195,6 @@ class Recorder:
         )
         self._take(Named(name))
 
-    @_never_raises
     def described(self, certificate: Certificate | None) -> None:
         if certificate is not None:
             self._take(Described(certificate))
@@ -263,6 +260,7 @@ class Recorder:
         elif len(self._early) < _MOST_EARLY:
             self._early.append((fact, monotonic(), _wall()))
 
+    @_never_raises
     def _hear(self, fact: Fact, now: float, wall: float) -> None:
         self._do(self._incidents.handle(fact, now, wall))
         if self._timer is not None:
@@ -270,7 +268,6 @@ class Recorder:
         wake = self._incidents.wake_at()
         self._timer = None if wake is None else self._loop.call_later(max(wake - monotonic(), 0.0) + 0.001, self._wake)
 
-    @_never_raises
     def _wake(self) -> None:
         self._take(Tick())
 
@@ -278,14 +275,27 @@ class Recorder:
         record = self._incidents.kept
         if want is Want.NOTHING or record is None:
             return
-        told = document(record, self._incidents.after(monotonic()), self._setting())
+        told = self._document(record)
         if record.id != self._known:
             self._known = record.id
             self._recurrence, self._totals = Recurrence(), None
-            self._ask_history(told)
-        self._keep(told, record, tell=want is Want.TELL)
-        if want is Want.TELL:
-            lines.incident(told)
+            self._ask_totals()
+        if want is Want.KEEP:
+            self._keep(told, record, tell=False)
+        else:
+            # How often that was before is a matter of the cause, of which most is known now. It is kept and told in
+            # one: kept alone, an end would never be told if we died in between.
+            asked = self._store.recurrence(told)
+            self._when_done(asked, self._set_recurrence, finally_=lambda: self._tell(record))
+
+    @_never_raises
+    def _tell(self, record: Record) -> None:
+        told = self._document(record)
+        self._keep(told, record, tell=True)
+        lines.incident(told)
+
+    def _document(self, record: Record) -> Document:
+        return document(record, self._incidents.after(monotonic()), self._setting())
 
     def _keep(self, told: Document, record: Record, *, tell: bool) -> None:
         state = msgspec.msgpack.encode(record)
@@ -307,9 +317,7 @@ class Recorder:
             failed=(totals.failed if totals is not None else 0) + self._uncounted[1],
         )
 
-    def _ask_history(self, told: Document) -> None:
-        """What was before this incident: it is written into the document when it is kept next."""
-        self._when_done(self._store.recurrence(told), self._set_recurrence)
+    def _ask_totals(self) -> None:
         self._when_done(self._store.totals(_wall() - _BUDGET_S), self._set_totals)
 
     def _set_recurrence(self, recurrence: Recurrence) -> None:
@@ -327,29 +335,25 @@ class Recorder:
 
         self._rounds[name] = self._loop.call_later(seconds, again)
 
-    @_never_raises
     def _keep_ledger(self) -> None:
-        self._keep_ledger_now()
-
-    def _keep_ledger_now(self) -> None:
         requests, failed = self._uncounted
         if requests or failed:
             self._uncounted = [0, 0]
             self._when_done(self._store.add_to_ledger(_wall(), requests, failed), lambda _: None)
             if self._incidents.active:
-                self._when_done(self._store.totals(_wall() - _BUDGET_S), self._set_totals)
+                self._ask_totals()
 
-    @_never_raises
     def _prune(self) -> None:
         self._when_done(self._store.prune(_wall() - self._settings.keep_incidents), lambda _: None)
 
-    @_never_raises
     def _look(self) -> None:
         """Notes and wishes of `failover incidents` come through the store itself."""
         self._when_done(self._store.changed_by_others(), lambda changed: self._courier.poke() if changed else None)
 
-    def _when_done(self, future: Future[Any], then: Callable[[Any], None]) -> None:
-        """Call `then` with the result, on the loop."""
+    def _when_done(
+        self, future: Future[Any], then: Callable[[Any], None], finally_: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call `then` with the result, and in any case `finally_`, on the loop."""
 
         def done(future: Future[Any]) -> None:
             if not future.cancelled() and not self._loop.is_closed():
@@ -360,6 +364,7 @@ class Recorder:
                 lines.recording_failed(error)
             else:
                 then(future.result())
+            finally_()
 
         future.add_done_callback(done)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from failover.core.events import (
 from failover.core.facts import Described, Fact, Met, Named, Probed, Seen, Usual
 from failover.core.model import PRIMARY, Verdict
 from failover.core.record import BEFORE_S, Record
-from failover.core.words import lasting
+from failover.core.words import lasting, nth
 
 if TYPE_CHECKING:
     from failover.core.document import ProbeFact
@@ -192,7 +191,8 @@ class Incidents:
             return want
         if change.new is Verdict.BACKUP:
             return self._switched(record, change, after, now)
-        record.leave_backup(after) if change.new is Verdict.PRIMARY else None
+        if change.new is Verdict.PRIMARY:
+            record.leave_backup(after)
         record.shift(after, self._side())
         if change.new is Verdict.RAMP:
             record.tell(after, Happening.RAMP, "the primary is tried with 5 % of the visitors", change.reason)
@@ -249,7 +249,7 @@ class Incidents:
         if self.stage is Stage.DRAFT and record.resolved:
             record.resolved, record.recovered = False, None
             record.episode += 1
-            record.tell(after, Happening.REOPENED, f"the primary fails again, for the {_nth(record.episode)} time")
+            record.tell(after, Happening.REOPENED, f"the primary fails again, for the {nth(record.episode)} time")
         record.detected = after if record.detected is None else record.detected
         record.switched = after if record.switched is None else record.switched
         record.go_to_backup(after)
@@ -286,21 +286,12 @@ class Incidents:
 
     def _close(self, record: Record) -> Want:
         self._close_at = self._tell_at = self._keep_at = None
-        if self.stage is Stage.CLEARING and not record.seen_by_users:
+        again = self.stage is Stage.CLEARING and self._settled is not None
+        if self.stage is Stage.CLEARING and record.errors == (self._settled.errors if self._settled else 0):
             self._forget()
             return Want.NOTHING
-        if self.stage is Stage.CLEARING and self._settled is not None:
-            known = self._settled
-            if (known.outcomes.get("failed"), known.outcomes.get("refused")) == (
-                record.outcomes.get("failed"),
-                record.outcomes.get("refused"),
-            ):
-                self._forget()
-                return Want.NOTHING
-            self._settle(record)
-            return Want.KEEP  # a blip more within minutes: written down, and nobody is woken for it again
         self._settle(record)
-        return Want.TELL
+        return Want.KEEP if again else Want.TELL  # nobody is woken for one blip more within minutes
 
     def _settle(self, record: Record) -> None:
         record.resolved = True
@@ -329,7 +320,7 @@ class Incidents:
         if isinstance(fact, Met):
             evidence.met(record, fact, after)
             return Want.NOTHING
-        return self._probed(record, replace(fact.fact, at=record.moment(after)), after, now)
+        return self._probed(record, fact.fact, after, now)
 
     def _probed(self, record: Record, fact: ProbeFact, after: float, now: float) -> Want:
         evidence.probed(record, fact, after)
@@ -383,8 +374,3 @@ def _name(primary: str, began_unix: float) -> str:
     began = datetime.fromtimestamp(began_unix, UTC)
     mark = hashlib.sha256(f"{primary} {began_unix:.6f}".encode()).hexdigest()[:3]
     return f"inc_{began:%Y%m%d_%H%M%S}_{mark}"
-
-
-def _nth(number: int) -> str:
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"

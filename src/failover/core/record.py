@@ -122,9 +122,9 @@ class Record:
         return datetime.fromtimestamp(round(self.began_unix + after, 3), UTC)
 
     @property
-    def seen_by_users(self) -> bool:
-        """Whether some user got an error."""
-        return bool(self.outcomes.get("failed") or self.outcomes.get("refused"))
+    def errors(self) -> int:
+        """How many requests ended in an error that a user saw."""
+        return self.outcomes.get("failed", 0) + self.outcomes.get("refused", 0)
 
     # -- stories
 

@@ -83,6 +83,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def nth(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`."""
+    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
 def lasting(seconds: float) -> str:
     """A duration as a person says it: `40 ms`, `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds < 0.0995:

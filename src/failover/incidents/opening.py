@@ -129,5 +129,5 @@ def _sentences(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"{folder} cannot be used: {(error.strerror or str(error)).lower()}") from None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         raise StoreError(f"{folder} cannot be used: {error}") from None

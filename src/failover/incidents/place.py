@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "failover.db"
+ON_PURPOSE = f"--state-dir is {MEMORY}"
+"""The one reason for having no folder that its owner need not be warned of."""
 
 
 def find_folder(
@@ -22,7 +24,7 @@ def find_folder(
     Without a word from anybody each port has a folder of its own, so that two proxies of one machine do not meet.
     """
     if state_dir is not None:
-        return (None, "--state-dir is memory") if str(state_dir) == MEMORY else (state_dir, "")
+        return (None, ON_PURPOSE) if str(state_dir) == MEMORY else (state_dir, "")
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd's StateDirectory=, a list
     if given:
         return Path(given), ""

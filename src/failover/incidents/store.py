@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from failover.errors import StoreError
 from failover.incidents import queries
 from failover.incidents.opening import open_folder, open_memory
-from failover.incidents.place import find_folder
+from failover.incidents.place import ON_PURPOSE, find_folder
 from failover.observe import log
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ class SqliteStore:
             else:
                 return connection
         what = "incidents and deliveries are kept in memory, and gone when the proxy stops"
-        # Who lets the system choose the port, or asked for memory, knows.
-        say = _log.warning if self._folder is not None or "home" in self._reason else _log.info
+        say = _log.info if self._reason == ON_PURPOSE else _log.warning
         say(what, action="store.ephemeral", reason=self._reason)
         return open_memory()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -62,13 +61,16 @@ class Channel:
         return mask_text(line)[:_LONGEST_WORDS]
 
 
-def channels(urls: Sequence[str], formats: Sequence[str] = (), secrets: Sequence[str] = ()) -> tuple[Channel, ...]:
-    """A channel for each address. One format, or one secret, is that of all; several are those of the addresses in
-    order. An address that is given twice is told once. A `+` joins secrets of one address.
+def channels(
+    urls: Sequence[str], formats: Sequence[str] = (AUTO,), secrets: tuple[str, ...] = ()
+) -> tuple[Channel, ...]:
+    """A channel for each address, one that is given twice once. One format is that of all; several are those of the
+    addresses in order. The secrets are of all.
     """
+    each = formats if len(formats) > 1 else [*formats] * len(urls)
     made: dict[str, Channel] = {}
-    for url, format_, secret in zip(urls, _each(formats, len(urls), AUTO), _each(secrets, len(urls), ""), strict=False):
-        channel = _channel(url, format_, tuple(filter(None, secret.split())))
+    for url, format_ in zip(urls, each, strict=False):  # the settings see to it that there are as many
+        channel = _channel(url, format_, secrets)
         made.setdefault(channel.key, channel)
     return tuple(made.values())
 
@@ -89,11 +91,6 @@ def _channel(url: str, wanted: str, secrets: tuple[str, ...]) -> Channel:
     format_ = format_of(url) if wanted == AUTO else wanted
     key = hashlib.sha256(f"{format_}\n{url}".encode()).hexdigest()[:_KEY]
     return Channel(key, mask_webhook(url), format_, url, secrets)
-
-
-def _each(values: Sequence[str], count: int, default: str) -> list[str]:
-    given = list(values) * count if len(values) == 1 else list(values)
-    return [value or default for value, _ in zip_longest(given[:count], range(count), fillvalue="")]
 
 
 def _secrets_in(url: str, secrets: tuple[str, ...]) -> list[str]:

@@ -109,6 +109,7 @@ class Evidence:
     def told(self) -> Saw | None:
         """All since the last time, or None when there is nothing."""
         if not self._rows:
+            self._body = b""  # of a page that failed by itself
             return None
         rows: Counter[tuple[str, str, int]] = Counter()
         for (outcome, path, status), number in self._rows.items():

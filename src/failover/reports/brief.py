@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.core.document import Happening, Occasion, Severity, Subject
-from failover.core.words import count, lasting
-from failover.reports.words import clock, headline, moment, number, percent, plain
+from failover.core.words import count, lasting, nth
+from failover.reports.words import counted, headline, moment, number, percent, plain, times_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,12 +74,6 @@ def _subject(document: Document) -> str:
     return "the network of this proxy" if document.subject is Subject.NETWORK else "the primary"
 
 
-def nth(number_of: int) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`."""
-    suffix = "th" if number_of % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number_of % 10, "th")
-    return f"{number_of}{suffix}"
-
-
 def facts(telling: Telling, width: int) -> tuple[Fact, ...]:
     """Ten at most. Downtime hidden is the first number, what failed the second."""
     document, counts = telling.document, telling.document.counts
@@ -87,7 +81,7 @@ def facts(telling: Telling, width: int) -> tuple[Fact, ...]:
     said = [
         Fact("Event", telling.occasion.event),
         Fact("Severity", document.severity.value),
-        Fact("Downtime hidden", count(counts.hidden, "request").replace(str(counts.hidden), number(counts.hidden), 1)),
+        Fact("Downtime hidden", counted(counts.hidden, "request")),
         Fact("Failed", f"{number(counts.failed)} of {number(counts.total)} ({percent(counts.failed, counts.total)})"),
         Fact("Timestamp", moment(at), at=at),
         Fact("Duration", duration(document)),
@@ -191,18 +185,8 @@ def _line(document: Document, entry: Entry, width: int) -> Line:
         text = f"{who}: {text}" if entry.what is Happening.NOTE else f"{text} (by {who})"
     if entry.times > 1:
         text += f" ({number(entry.times)} times"
-        text += f", until {_when(document, entry.until)})" if entry.until else ")"
-    return Line(text, plain(entry.evidence, width), entry.at, _when(document, entry.at))
-
-
-def _when(document: Document, at: datetime) -> str:
-    """The day is said where there is more than one."""
-    day = "" if spans_one_day(document) else f"{at:%m-%d} "
-    return day + clock(at)
-
-
-def spans_one_day(document: Document) -> bool:
-    return document.moments.first_bad.date() == document.updated.date()
+        text += f", until {times_of(document)(entry.until)})" if entry.until else ")"
+    return Line(text, plain(entry.evidence, width), entry.at, times_of(document)(entry.at))
 
 
 def link(document: Document) -> str:

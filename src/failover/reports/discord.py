@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from failover.core.document import Rung
 from failover.reports import brief
 from failover.reports.fitting import fitting, units
-from failover.reports.words import impact
+from failover.reports.words import impact, spans_one_day
 
 if TYPE_CHECKING:
     from failover.core.document import Document, Telling
@@ -95,7 +95,7 @@ def _line(document: Document, line: Line) -> str:
     if line.at is None:
         return line.text
     unix = int(line.at.timestamp())
-    day = "" if brief.spans_one_day(document) else f"<t:{unix}:d> "
+    day = "" if spans_one_day(document) else f"<t:{unix}:d> "
     return f"{day}<t:{unix}:T> {_words(line.text)}" + (f" {_code(line.evidence)}" if line.evidence else "")
 
 

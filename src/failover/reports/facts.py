@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failover.core.words import count, lasting
-from failover.reports.words import clock, moment, number, percent, plain
+from failover.reports.words import counted, moment, number, percent, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from failover.core.document import Document, PathCount, ProbeFact
 
 _PHASES = {"dns": "name", "tcp": "TCP", "tls": "TLS", "head": "first byte", "body": "body"}
-
-
-def times_of(told: Document) -> Callable[[datetime], str]:
-    """How a time in this incident is written: with its day where there is more than one."""
-    last = max(told.updated, *(entry.at for entry in told.timeline), told.moments.first_bad)
-    if last.date() == told.moments.first_bad.date():
-        return clock
-    return lambda at: f"{at:%Y-%m-%d} {clock(at)}"
 
 
 def durations(told: Document) -> Iterator[tuple[str, str]]:
@@ -60,8 +51,7 @@ def impact_table(told: Document) -> list[tuple[str, str]]:
 def path_facts(path: PathCount) -> str:
     """`11,204 requests, 20 rescued, 2 failed`."""
     tallies = (("rescued", path.rescued), ("failed", path.failed), ("refused", path.refused))
-    requests = count(path.requests, "request").replace(str(path.requests), number(path.requests), 1)
-    return requests + "".join(f", {number(value)} {what}" for what, value in tallies if value)
+    return counted(path.requests, "request") + "".join(f", {number(value)} {what}" for what, value in tallies if value)
 
 
 def error_facts(told: Document) -> Iterator[tuple[str, str, str]]:

@@ -19,10 +19,9 @@ from failover.reports.facts import (
     path_facts,
     probe_facts,
     recurrence,
-    times_of,
     worth_noting,
 )
-from failover.reports.words import headline, impact, plain
+from failover.reports.words import headline, impact, plain, times_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from failover.core.words import lasting
 from failover.reports import facts
 from failover.reports.chart import svg
-from failover.reports.words import clock, headline, impact, moment, number, percent, plain
+from failover.reports.words import clock, headline, impact, moment, number, percent, plain, times_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,7 +23,7 @@ def render(document: Document) -> str:
     counts = document.counts
     return _template().render(
         told=document,
-        time=facts.times_of(document),
+        time=times_of(document),
         headline=headline(document),
         impact=impact(document),
         hidden=number(counts.hidden),

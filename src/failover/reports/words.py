@@ -10,6 +10,7 @@ from failover.core.document import Severity
 from failover.core.words import count, lasting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from failover.core.document import Document
@@ -43,6 +44,17 @@ def clock(at: datetime) -> str:
     return f"{at:%H:%M:%S}.{at.microsecond // 100_000}"
 
 
+def times_of(document: Document) -> Callable[[datetime], str]:
+    """How a time in this incident is written: with its day where there is more than one."""
+    return clock if spans_one_day(document) else lambda at: f"{at:%m-%d} {clock(at)}"
+
+
+def spans_one_day(document: Document) -> bool:
+    """Notes of people, which may come later, included."""
+    first = document.moments.first_bad
+    return max(document.updated, first, *(entry.at for entry in document.timeline)).date() == first.date()
+
+
 def headline(document: Document) -> str:
     """The title, and how long it was: `Primary refused connections, 14 min 53 s on the backup`."""
     drill = "Drill: " if document.severity is Severity.DRILL else ""
@@ -64,7 +76,7 @@ def impact(document: Document) -> str:
     counts = document.counts
     if not counts.total:
         return "No request came meanwhile: nobody saw it."
-    hidden = f"Downtime hidden from {_requests(counts.hidden)}"
+    hidden = f"Downtime hidden from {counted(counts.hidden, 'request')}"
     if counts.by_backup and counts.rescued:
         hidden += f" ({number(counts.by_backup)} served by the backup, {number(counts.rescued)} rescued)"
     failed = (
@@ -74,8 +86,9 @@ def impact(document: Document) -> str:
     return f"{hidden}; {failed}{refused}."
 
 
-def _requests(value: int) -> str:
-    return count(value, "request").replace(str(value), number(value), 1)
+def counted(value: int, noun: str) -> str:
+    """`1 request`, `18,342 requests`."""
+    return count(value, noun).replace(str(value), number(value), 1)
 
 
 def plain(text: str, longest: int | None = None) -> str:

@@ -1,6 +1,8 @@
 """The recorder: facts of the loop into the incident, the incident into the store; and nothing of it stops the loop."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,7 @@ from failover.core.model import ErrorType, Verdict
 from failover.errors import StoreError
 from failover.incidents.store import SqliteStore
 from failover.settings.model import Settings
+from support import incidents
 
 REFUSED = ErrorType.CONNECTION_REFUSED
 SUSPECT = VerdictChanged(Verdict.PRIMARY, Verdict.SUSPECT, "because", error=REFUSED)
@@ -107,6 +110,38 @@ async def test_requests_are_written_down_once_whoever_the_controller_is(world):
     world.recorder.stop()
     totals = await asyncio.wrap_future(world.store.totals(0.0))
     assert (totals.requests, totals.failed) == (15, 1)
+
+
+async def test_how_often_it_was_before_is_counted_by_the_cause_it_has_in_the_end(world, monkeypatch):
+    whole = incidents.resolved()
+    earlier = replace(
+        whole,
+        id="inc_earlier",
+        primary=replace(whole.primary, url="http://app.example"),
+        moments=replace(whole.moments, first_bad=datetime.now(UTC) - timedelta(days=3)),
+        cause=replace(whole.cause, kind="known in the end"),
+    )
+    await asyncio.wrap_future(world.store.save(earlier, b""))
+
+    def suspect(findings):
+        return replace(whole.cause, kind="known in the end" if findings.resolved else "looked like another")
+
+    monkeypatch.setattr("failover.core.story.suspect", suspect)
+    await world.recorder.begin(Verdict.PRIMARY, reborn=False)
+    world.recorder.happened(SUSPECT)
+    world.recorder.saw(Saw(0, [("failed", "/", 502, 1)], 0, 0, [], [], b"", None))
+    world.recorder.happened(VerdictChanged(Verdict.SUSPECT, Verdict.PRIMARY, "because"))
+    await asyncio.wait_for(world.courier.poked.wait(), 20)
+    told = (await kept(world)).document
+    assert told.resolved
+    assert (told.recurrence.incidents, told.recurrence.same_cause) == (1, 1)
+
+
+async def test_a_mistake_in_what_came_early_stops_no_round(world, monkeypatch):
+    world.recorder.happened(SUSPECT)
+    monkeypatch.setattr(world.recorder._incidents, "handle", lambda *_: 1 / 0)
+    await world.recorder.begin(Verdict.PRIMARY, reborn=False)
+    assert set(world.recorder._rounds) == {"memory", "ledger", "prune", "look"}
 
 
 async def test_the_incident_of_another_primary_is_closed(world):

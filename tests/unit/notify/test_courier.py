@@ -1,5 +1,6 @@
 """Deliveries to fakes that speak as the real ones do: what arrives, how often, in which form, and what is told."""
 
+import queue
 import threading
 import warnings
 from contextlib import contextmanager
@@ -45,9 +46,26 @@ KINDS = {
 }
 
 
+class Watched(SqliteStore):
+    """A store that says when something was written into its outbox."""
+
+    def __init__(self):
+        self.written = queue.SimpleQueue()
+        super().__init__(None, "on purpose")
+
+    def put(self, row):
+        future = super().put(row)
+        future.add_done_callback(self.written.put)
+        return future
+
+    def wait_until(self, holds):
+        while not holds():
+            self.written.get(timeout=PATIENCE)
+
+
 @pytest.fixture
 def store():
-    store = SqliteStore(None, "on purpose")
+    store = Watched()
     yield store
     store.close()
 
@@ -86,14 +104,9 @@ class Tell:
         return next(iter(self.store.outbox((key,)).result(PATIENCE)), None)
 
     def settled(self, accept, number=0):
-        """Wait until the row is as it should be. Each look goes through the store's own queue, so none is idle."""
-        turn = threading.Event()
-        for _ in range(2000):
-            row = self.row(number)
-            if accept(row):
-                return row
-            turn.wait(0.005)
-        raise AssertionError(row)
+        """Wait until the row is as it should be."""
+        self.store.wait_until(lambda: accept(self.row(number)))
+        return self.row(number)
 
 
 def told_open(row):
@@ -145,6 +158,12 @@ def test_a_courier_that_follows_tells_nothing_twice(store, fake):
     assert len(_news(fake)) == 2
 
 
+def last(store):
+    """What the last try met, and whether no more is tried."""
+    found = store._do(lambda connection: connection.execute("SELECT last_error, over FROM outbox").fetchone())
+    return found.result(PATIENCE)
+
+
 def test_a_secret_is_in_no_log_and_no_row(store, fake, capfd):
     from failover.observe import log
 
@@ -154,11 +173,8 @@ def test_a_secret_is_in_no_log_and_no_row(store, fake, capfd):
         tell(opened())
         fake.wait_for_seen(1)
         key = tell.courier.channels[0]
-        for _ in range(1000):
-            (row,) = store._do(lambda c: c.execute("SELECT last_error, over FROM outbox").fetchall()).result(PATIENCE)
-            if row[1]:
-                break
-            threading.Event().wait(0.005)
+        store.wait_until(lambda: last(store)[1])
+        row = last(store)
     told = capfd.readouterr().err
     assert "notification.failed" in told
     assert row[0]

@@ -123,6 +123,13 @@ def test_paths_without_end_stay_few(evidence):
     assert sum(number for *_, number in rows) == 10_000
 
 
+def test_a_page_that_failed_by_itself_is_no_evidence_of_what_comes_later(evidence):
+    evidence.error_body(SimpleNamespace(lines=[]), b"out of order since last week")
+    assert evidence.told() is None
+    evidence.over(exchange(status=503, ended="failed"))
+    assert evidence.told().body == b""
+
+
 def test_the_first_error_page_is_kept_unless_it_is_packed(evidence):
     evidence.error_body(SimpleNamespace(lines=[b"Content-Encoding: gzip"]), b"\x1f\x8b")
     evidence.error_body(SimpleNamespace(lines=[b"Content-Type: text/plain"]), b"x" * 5000)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from failover.core.document import Entry, Happening, Occasion, Place, Severity
+from failover.core.words import nth
 from failover.reports import brief
 from support.incidents import at, both_down, entry, long, opened, own_network, resolved, sparse
 from support.tellings import of
@@ -64,7 +65,7 @@ def test_what_has_to_be_known_first_is_said_first():
     [(2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (112, "112th")],
 )
 def test_ordinals_are_english(number, written):
-    assert brief.nth(number) == written
+    assert nth(number) == written
 
 
 def test_a_reopened_incident_says_for_which_time():
