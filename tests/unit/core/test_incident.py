@@ -293,6 +293,14 @@ def test_durations_do_not_follow_the_wall_clock(story):
     assert record.moment(record.recovered).timestamp() == pytest.approx(WALL + 107)
 
 
+def test_good_probes_between_bad_ones_are_counted_and_those_of_the_recovery_are_not(story):
+    story.fails(10)
+    story.probe(12, status=200)
+    story.probe(13, REFUSED)
+    story.recovers(20)
+    assert story.life.record.good_probes == 1
+
+
 def test_a_person_is_in_the_timeline(story):
     story.fails(10)
     story.at(20, GoBack())

@@ -135,6 +135,14 @@ def test_the_own_network_is_nobody_elses_fault(story):
     )
 
 
+def test_an_app_that_was_switched_away_from_is_not_excused_by_the_network(story):
+    story.move(10, Verdict.SUSPECT)
+    story.at(11, NetworkChanged(cut=True, reason=""))
+    story.at(12, NetworkChanged(cut=False, reason=""))
+    story.move(13, Verdict.BACKUP)
+    assert told(story, 14).subject is Subject.PRIMARY
+
+
 def test_the_stories_have_no_holes(story):
     outage(story)
     story.recovers(100)

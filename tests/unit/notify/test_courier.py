@@ -22,6 +22,7 @@ from support.fakes import (
     FakeSlack,
     FakeSlackApi,
     FakeTeams,
+    Reply,
 )
 
 PATIENCE = 20
@@ -238,6 +239,28 @@ def test_a_broken_channel_is_tried_again_with_the_next_news(store):
     assert len(slack.seen) == 2
 
 
+def test_news_does_not_wait_for_the_next_try_of_what_was_old(store):
+    with FakeSlack() as slack:
+        slack.answers.append(Reply(503))
+        with at_work(store, slack, schedule=replace(QUICK, delays=(3600,))) as tell:
+            tell(opened())
+            tell.settled(lambda row: row.tries == 1 and not row.sending)
+            tell(resolved())
+            assert "RECOVERY" in slack.wait_for(1).payload["text"]
+
+
+@pytest.mark.parametrize("kind", [FakeSlack, FakeReceiver])
+def test_what_may_have_arrived_says_so_where_nobody_would_notice_that_it_is_the_second(store, kind):
+    with kind() as fake:
+        with at_work(store, fake) as tell:
+            key = tell.courier.channels[0]
+        store.save(opened(), b"", (key,)).result(PATIENCE)
+        (row,) = store.outbox((key,)).result(PATIENCE)
+        store.put(replace(row, sending=True)).result(PATIENCE)  # its courier was killed in the middle
+        with at_work(store, fake):
+            assert ("RESENT" in fake.wait_for(1).body.decode()) is (kind is FakeSlack)
+
+
 def test_a_name_that_does_not_resolve_is_tried_until_it_does(store):
     with FakeSlack() as slack:
         dead = channels([f"http://nobody.invalid:{slack.port}/x"], ["slack"])
@@ -352,20 +375,14 @@ def test_without_channels_there_is_no_thread(store):
 
 
 def _fine():
-    from support.fakes import Reply
-
     return Reply(200)
 
 
 def _later(fake):
-    from support.fakes import Reply
-
     return fake.rate_limited(0.05) if hasattr(fake, "rate_limited") else Reply(503, "later")
 
 
 def _broken(fake):
-    from support.fakes import Reply
-
     token = "xoxb-hunter2hunter2" if isinstance(fake, FakeSlackApi) else "hunter2hunter2"
     return Reply(404, f"nothing for {token}")
 

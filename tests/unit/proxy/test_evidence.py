@@ -69,9 +69,10 @@ def test_failures_are_counted_for_the_budget(evidence):
 
 def test_held_writes_are_delivered_or_not(evidence):
     evidence.over(exchange(was_held=True))
+    evidence.over(exchange(was_held=True, pool="backup"))
     evidence.over(exchange(was_held=True, status=503, ended="refused"))
     told = evidence.told()
-    assert (told.held, told.delivered) == (2, 1)
+    assert (told.held, told.delivered) == (3, 2)
 
 
 def test_a_client_is_told_of_once_and_again_after_the_trouble(evidence):
