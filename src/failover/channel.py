@@ -56,11 +56,22 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
 
 
 class Counters(msgspec.Struct, frozen=True, tag=True):
-    """What a worker counted since it started, sent each second. `good` is by target alias."""
+    """What a worker counted since it started, sent each second.
+
+    `good` and `busy` (requests at this moment) are by target alias. `answers` are alias or `none`, method, status and
+    number; `durations` are requests by bucket (`observe.metrics.BUCKETS`, and one above them) and their seconds in all;
+    `errors` are alias, error type and number; `rescued` and `failures` are by what was met first.
+    """
 
     slot: int
     values: dict[str, int]
     good: dict[str, int]
+    busy: dict[str, int] = {}
+    answers: list[tuple[str, str, int, int]] = []
+    durations: dict[str, tuple[list[int], float]] = {}
+    errors: list[tuple[str, str, int]] = []
+    rescued: dict[str, int] = {}
+    failures: dict[str, int] = {}
 
 
 class Sample(msgspec.Struct, frozen=True):

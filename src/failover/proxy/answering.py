@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from failover.observe.metrics import NO_UPSTREAM
 from failover.proxy import answers
 from failover.proxy.flow import keep_alive
 from failover.proxy.heads import for_client
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class Answering(Relay):
     """The answer of one exchange, from its head to its end. `pool` is the target's that gives it, if any does.
 
-    `ended` says how it ended where it was not with a target's whole answer: `failed`, `refused` or `aborted`.
-    `first_fault` is what it met first, if anything.
+    `ended` says how it ended where it was not with a target's whole answer: `failed`, `refused` or `aborted`. `by_us`:
+    the answer is an error of ours. `first_fault` is what it met first, if anything.
     """
 
     # Defaults stand on the class: most requests change none of them.
@@ -31,6 +33,7 @@ class Answering(Relay):
     ended = ""
     first_fault: Fault | None = None
     was_held = False
+    by_us = False
     _answered = False
     _choice: Choice | None = None
 
@@ -121,6 +124,7 @@ class Answering(Relay):
         self.worker.stats.refused += 1
         self.status = status
         self.ended = ended
+        self.by_us = True
         self._answered = True
         if not self.upload_done:
             self.downstream.close_after = True
@@ -185,7 +189,13 @@ class Answering(Relay):
         if self.head.length:
             self._upload.close()
         worker = self.worker
-        worker.stats.exchanges += 1
+        stats = worker.stats
+        stats.exchanges += 1
+        if self.status:  # nobody was answered otherwise
+            stats.sent_bytes += self.sent_bytes
+            pool = self.pool
+            alias = NO_UPSTREAM if pool is None or self.by_us else pool.alias
+            stats.answered(alias, self.head.method, self.status, monotonic() - self.started)
         if worker.evidence.recording or self.ended or self._choice is not None:
             worker.evidence.over(self)
         if self._choice is not None:

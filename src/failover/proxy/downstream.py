@@ -169,6 +169,7 @@ class Downstream(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
         self.exchange = exchange = Exchange(self, head)
+        self.worker.stats.begun += 1
         self._in_head = False
         length = head.length
         if not length:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from failover.channel import Sample, Saw
-from failover.core.model import PRIMARY, Verdict
+from failover.core.model import PRIMARY, ErrorType, Verdict
 from failover.core.paths import folded
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Evidence:
     def over(self, exchange: Answering) -> None:
         """An exchange has ended."""
         outcome = exchange.ended or self._how(exchange)
-        if outcome == "failed":
-            exchange.worker.stats.failed += 1
+        self._count(exchange, outcome)
         path = exchange.head.target
         key = (outcome, path, exchange.status)
         if key not in self._rows and len(self._rows) >= _MOST_KEYS:
@@ -75,6 +74,15 @@ class Evidence:
             if number not in self._clients and len(self._clients) < _MOST_CLIENTS:
                 self._clients.add(number)
                 self._new_clients.append(number)
+
+    def _count(self, exchange: Answering, outcome: str) -> None:
+        stats, fault = exchange.worker.stats, exchange.first_fault
+        if outcome == "failed":
+            stats.has_failed(fault.error.value if fault is not None else ErrorType.HTTP_5XX.value)
+        elif outcome == "rescued":
+            stats.was_rescued(fault.error.value if fault is not None else ErrorType.SLOW.value)
+        elif outcome == "refused":
+            stats.turned_away += 1
 
     def _how(self, exchange: Answering) -> str:
         if exchange.status in GATEWAY_ERRORS:

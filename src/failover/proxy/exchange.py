@@ -127,7 +127,7 @@ class Exchange(Answering):
     def _step(self, pool: Pool, fault: Fault, progress: Progress) -> None:
         if self._is_evidence(fault, progress):
             pool.failed(fault.error, fault.detail)
-        self.worker.stats.failed_tries += 1
+        self.worker.stats.try_failed(pool.alias, fault.error)
         self.first_fault = self.first_fault or fault
         if progress is Progress.HEAD_PASSED_ON:
             self.cut()

@@ -46,6 +46,7 @@ class Relay:
 
     def upload(self, pieces: list[bytes]) -> None:
         """Body bytes from the client: passed on, or kept while no target is connected."""
+        self.worker.stats.received_bytes += sum(map(len, pieces))
         if self.upstream is not None:
             self.upstream.transport.write(self._upload.send(pieces))
         elif not self._upload.keep(pieces):

@@ -14,13 +14,12 @@ import os
 import random
 import secrets
 import signal
-import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Told
+from failover.channel import Answered, Doubted, Failure
 from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
@@ -28,6 +27,7 @@ from failover.observe import log
 from failover.proxy.cors import Cors
 from failover.proxy.evidence import Evidence
 from failover.proxy.hold import Hold
+from failover.proxy.line import Line
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
 from failover.proxy.stats import Stats
@@ -36,6 +36,7 @@ from failover.proxy.wire import HeadReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from failover.channel import Counters, Told
     from failover.core.model import ErrorType, Routing
     from failover.launch import Launch
     from failover.proxy.answering import Answering
@@ -53,7 +54,6 @@ _RACE_TICK_S = 0.02
 _LATE_S = 0.25
 _SUSPECTING_S = 1.0
 _LEAVE_WITHIN_S = 5.0
-_RECONNECT_S = 0.05
 _LEAST_RESCUES = 3
 _RESCUED_PART = 5
 
@@ -97,9 +97,8 @@ class Worker:
         self.access_log: Callable[[Answering], None] | None = _access_log if settings.access_log else None
         self._log = log.get("worker")
         self._listener = Listener(self)
-        self._peer: Peer | None = None
+        self.line = Line(launch, loop, self._told, lambda: getattr(self, "routing", None))
         self._serving: asyncio.Task[None] | None = None
-        self._connecting: asyncio.Task[None] | None = None
         self._ticks = 0
         self._rescues = 0
         self._suspecting_until = 0.0  # we have told of a failure, and the controller's word on it is on its way
@@ -111,7 +110,7 @@ class Worker:
         """Connect to the controller; serving begins with its first word."""
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
         self.loop.add_reader(self.launch.lifeline, self._supervisor_gone)
-        self._reconnect()
+        self.line.connect()
         self._tick()
 
     async def _serve(self) -> None:
@@ -125,6 +124,7 @@ class Worker:
         if self.draining:
             return
         self.draining = True
+        self.line.end()
         self._listener.stop()
         for downstream in list(self.downstreams):
             downstream.drain()
@@ -171,12 +171,22 @@ class Worker:
                 downstream.expire()
             for tunnel in [t for t in self.tunnels if t.deadline < now]:
                 tunnel.expire()
-        if self._ticks % _COUNTER_TICKS == 0 and self._peer is not None:
+        if self._ticks % _COUNTER_TICKS == 0 and self.line.up:
             self._learn()
-            good = {alias: pool.good for alias, pool in self.pools.items()}
-            self._peer.send(Counters(self.launch.slot, self.stats.values(), good))
+            self.line.send(self._counters())
             self._tell_evidence()
         self._stop_when_idle()
+
+    def _counters(self) -> Counters:
+        pools, stats = self.pools.items(), self.stats
+        gauges = {
+            "in_flight": stats.begun - stats.exchanges,
+            "clients": len(self.downstreams),
+            "held": len(self.hold.waiting),
+        }
+        good = {alias: pool.good for alias, pool in pools}
+        busy = {alias: len(pool.open) - len(pool.idle) for alias, pool in pools}
+        return stats.told(self.launch.slot, good, busy, gauges)
 
     def _learn(self) -> None:
         """What is usual at each target; what a primary in doubt does is not."""
@@ -187,31 +197,7 @@ class Worker:
 
     # -- the controller
 
-    def _reconnect(self) -> None:
-        if not self.draining:
-            self._connecting = self.loop.create_task(self._connect())
-
-    async def _connect(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.connect(self.launch.channel)
-            _, self._peer = await self.loop.create_unix_connection(
-                lambda: Peer("worker", self._told, self._lost),
-                sock=sock,
-            )
-        except OSError:
-            sock.close()
-            self.loop.call_later(_RECONNECT_S, self._reconnect)
-            return
-        routing = getattr(self, "routing", None)
-        self._peer.send(Hello(self.launch.token, self.launch.slot, os.getpid(), routing))
-
-    def _lost(self, _peer: Peer) -> None:
-        self._peer = None
-        self.loop.call_later(_RECONNECT_S, self._reconnect)
-
-    def _told(self, _peer: Peer, message: Told) -> None:
+    def _told(self, message: Told) -> None:
         """Route by this from now on."""
         before = self.routing.verdict if hasattr(self, "routing") else None
         unusable = {state.alias for state in message.routing.targets if not state.usable}
@@ -282,22 +268,19 @@ class Worker:
             leave()
 
     def _tell_evidence(self) -> None:
-        if self._peer is not None and (saw := self.evidence.told()) is not None:
-            self._peer.send(saw)
+        if self.line.up and (saw := self.evidence.told()) is not None:
+            self.line.send(saw)
 
     def tell_answer(self, alias: str, at: float) -> None:
-        if self._peer is not None:
-            self._peer.send(Answered(alias, at))
+        self.line.send(Answered(alias, at))
 
     def tell_doubt(self, alias: str, last_good: float) -> None:
-        if self._peer is not None:
-            self._peer.send(Doubted(alias, last_good))
+        self.line.send(Doubted(alias, last_good))
 
     def tell_failure(self, alias: str, error: ErrorType, detail: str, last_good: float) -> None:
         if alias == self.primary.alias:
             self._suspecting_until = self.now + _SUSPECTING_S
-        if self._peer is not None:
-            self._peer.send(Failure(alias, error, detail, last_good))
+        self.line.send(Failure(alias, error, detail, last_good))
 
     # -- what the stops ask
 
@@ -310,7 +293,7 @@ class Worker:
     @property
     def on_its_own(self) -> bool:
         """True in a worker that drains and that no controller talks to any more: it must find out itself."""
-        return self.draining and self._peer is None
+        return self.draining and not self.line.up
 
     def takes_writes(self) -> bool:
         """Whether a held write may be sent now: not to a primary that has just failed."""

@@ -7,6 +7,7 @@ import pytest
 from failover.core.model import ErrorType, Verdict
 from failover.faults import Fault
 from failover.proxy.evidence import Evidence
+from failover.proxy.stats import Stats
 
 REFUSED = Fault(ErrorType.CONNECTION_REFUSED, "connection refused")
 
@@ -21,7 +22,7 @@ def exchange(path="/", status=200, pool="primary", client=1, **more):
         "status": status,
         "head": SimpleNamespace(target=path.encode(), method=b"GET"),
         "pool": pool and SimpleNamespace(alias=pool),
-        "worker": SimpleNamespace(stats=SimpleNamespace(failed=0)),
+        "worker": SimpleNamespace(stats=Stats()),
         "downstream": SimpleNamespace(client=SimpleNamespace(number=lambda _head: client)),
     }
     return SimpleNamespace(**facts | more)
