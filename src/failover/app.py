@@ -14,7 +14,7 @@ from failover.proxy import worker
 from failover.settings.machine import raise_file_limit
 from failover.supervisor import systemd
 from failover.supervisor.main import Roles, Supervisor
-from failover.supervisor.sockets import open_public, url_of
+from failover.supervisor.sockets import open_admin, open_public, url_of
 
 if TYPE_CHECKING:
     import socket
@@ -47,7 +47,8 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
 
     run_controller = partial(controller.run, open_store, _hire_courier)
     roles = Roles(partial(_child, run_controller), partial(_child, worker.run))
-    return Supervisor(roles, settings, public, reread, activated=bool(activated)).run()
+    admin = open_admin(settings.admin_listen)
+    return Supervisor(roles, settings, public, reread, admin=admin, activated=bool(activated)).run()
 
 
 def _child(run: Callable[[Launch], int], launch: Launch) -> int:

@@ -27,6 +27,9 @@ class Launch:
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
     supervisor is dead, and the child drains and exits.
     `reborn` is True for a controller with a predecessor: it learns the routing from the workers' Hello first.
+    `public` are the addresses of the public port, as a browser on this machine takes them.
+    `pages` is the address at which the controller answers for its pages on the public port; it listens there with
+    `pages_listening`, and for people of this machine with `admin`. Workers have neither.
     `ready` is the write end of a pipe: the child writes READY once when it serves, then closes it.
     """
 
@@ -39,6 +42,16 @@ class Launch:
     reborn: bool
     ready: int
     ancestor: str = field(default="", repr=False)
+    public: tuple[str, ...] = ()
+    pages: str = ""
+    pages_listening: socket.socket | None = None
+    admin: tuple[socket.socket, ...] = ()
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """All that belong to the child."""
+        pages = (self.pages_listening,) if self.pages_listening is not None else ()
+        return (*self.listening, *pages, *self.admin)
 
 
 READY = b"\x01"

@@ -229,7 +229,8 @@ class Program(Process):
         **more: object,
     ) -> None:
         listening = ["--listen", listen] if listen is not None else []
-        env = {"FAILOVER_STATE_DIR": "memory", **env}  # unless it is asked for, it leaves nothing on this machine
+        # Unless it is asked for, it leaves nothing on this machine, and takes no port that somebody may have.
+        env = {"FAILOVER_STATE_DIR": "memory", "FAILOVER_ADMIN_LISTEN": "off", **env}
         super().__init__([*before, sys.executable, "-m", "failover", *args, *listening], env=env, **more)
 
     @property

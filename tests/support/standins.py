@@ -40,6 +40,7 @@ def read_settings():
     except ValueError as error:
         raise SettingsError([Mistake("settings.json", str(error)), Mistake("settings.json", "twice wrong")]) from None
     return SimpleNamespace(
+        admin_listen=None,
         workers=told.get("workers", 2),
         drain_timeout=told.get("drain", 30.0),
         listen=Listen("127.0.0.1", told.get("port", 0)),

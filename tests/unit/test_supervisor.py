@@ -260,7 +260,7 @@ def test_a_new_controller_knows_that_it_had_a_predecessor(supervisor):
 
 
 def test_children_hold_no_descriptors_of_others(supervisor):
-    """stdin, stdout, stderr, the channel, the lifeline, the end to say ready by: nothing else, after any history."""
+    """stdin, stdout, stderr, the channel, the pages, the lifeline, the end to say ready by; nothing else, ever."""
     program = supervisor(workers=3).ready()
     first = int(program.wait_for(r"controller told .*fds=(\d+)")[1])
     for _ in range(3):
@@ -272,7 +272,7 @@ def test_children_hold_no_descriptors_of_others(supervisor):
     os.kill(program.controller(), signal.SIGKILL)
     assert int(program.wait_for(r"controller told .*fds=(\d+)", after=mark)[1]) == first
     if first:
-        assert first == 6
+        assert first == 7
 
 
 def test_signals_for_the_whole_group_change_nothing_for_children(tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from failover.observe.metrics import NO_UPSTREAM
+from failover.observe.metrics import BUCKETS
 from failover.proxy import answers
 from failover.proxy.flow import keep_alive
 from failover.proxy.heads import for_client
@@ -192,10 +193,17 @@ class Answering(Relay):
         stats = worker.stats
         stats.exchanges += 1
         if self.status:  # nobody was answered otherwise
-            stats.sent_bytes += self.sent_bytes
             pool = self.pool
-            alias = NO_UPSTREAM if pool is None or self.by_us else pool.alias
-            stats.answered(alias, self.head.method, self.status, monotonic() - self.started)
+            tally = stats.own if pool is None or self.by_us else pool.tally
+            took = monotonic() - self.started
+            tally.seconds += took
+            tally.buckets[bisect_left(BUCKETS, took)] += 1
+            key = (self.head.method, self.status)
+            if key in tally.answers:
+                tally.answers[key] += 1
+            else:
+                tally.first(key)
+            stats.sent_bytes += self.sent_bytes
         if worker.evidence.recording or self.ended or self._choice is not None:
             worker.evidence.over(self)
         if self._choice is not None:

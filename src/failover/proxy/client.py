@@ -47,6 +47,11 @@ class Client:
         given = head.forwarded.get(b"x-forwarded-for", b"") if self._trusted and head.forwarded else b""
         return zlib.crc32(given.partition(b",")[0].strip() or self.address.encode())
 
+    def nearest(self, head: RequestHead) -> bytes:
+        """The address that nobody but a trusted proxy or the kernel can have said."""
+        given = head.forwarded.get(b"x-forwarded-for", b"") if self._trusted and head.forwarded else b""
+        return given.rpartition(b",")[2].strip() or self.address.encode()
+
     def scheme(self, head: RequestHead) -> bytes:
         """The scheme of the public site, as far as we know it."""
         given = head.forwarded.get(b"x-forwarded-proto", b"") if self._trusted and head.forwarded else b""

@@ -10,7 +10,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from failover.proxy import answers, own
+from failover.proxy import answers, own, pages
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.client import Client
 from failover.proxy.exchange import Exchange
@@ -21,12 +21,12 @@ from failover.proxy.wire import MAX_HEAD
 if TYPE_CHECKING:
     from failover.proxy.worker import Worker
 
+# How long a client may go on sending what we no longer read before the connection is closed: closing at once would
+# reset it, and the answer with it (RFC 9112 section 9.6).
 _LINGER_S = 2.0
-"""How long a client may go on sending what we no longer read before the connection is closed: closing at once would
-reset it, and the answer with it (RFC 9112 section 9.6)."""
 
+# How long a connection that was kept alive may still bring a request when the worker drains.
 _LAST_REQUEST_S = 1.0
-"""How long a connection that was kept alive may still bring a request when the worker drains."""
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
@@ -69,7 +69,7 @@ class Downstream(asyncio.Protocol):
         self._write_paused = False
         self._unsent = 0
         # for the exchange
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | pages.Page | None = None
         self._body: ChunkedReader | None = None
         self._body_left = 0
         self._body_size = 0
@@ -159,17 +159,15 @@ class Downstream(asyncio.Protocol):
             self._refuse(508, "This request has been here before: a target of this proxy points back at it.", head)
             return
         if (b"__failover" in head.target or b"%" in head.target) and own.is_own(head.target):
-            self._buffer = data[end:]
-            self._answer_own(head)
+            self._answer_own(head, data, end)
             return
         if head.length > worker.settings.max_body:
             self._refuse(413, f"The body is larger than the {worker.settings.max_body} bytes allowed here.", head)
             return
-        self._begin(head, data, end)
+        self._begin(head, data, end, Exchange(self, head))
 
-    def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
-        self.exchange = exchange = Exchange(self, head)
-        self.worker.stats.begun += 1
+    def _begin(self, head: RequestHead, data: bytes, end: int, exchange: Exchange | pages.Page) -> None:
+        self.exchange = exchange
         self._in_head = False
         length = head.length
         if not length:
@@ -206,7 +204,7 @@ class Downstream(asyncio.Protocol):
                 self.deadline = self.worker.now + self.worker.settings.head_timeout
             self._buffer = data
 
-    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+    def _read_body(self, exchange: Exchange | pages.Page, data: bytes) -> None:
         chunked = self._body
         if chunked is None:
             left = self._body_left - len(data)
@@ -303,12 +301,13 @@ class Downstream(asyncio.Protocol):
     # -- called by the worker
 
     def drain(self) -> None:
-        """No more requests: close after this answer, or after the next when it comes at once.
-
-        To close an idle connection just as its client uses it again would lose that request (RFC 9112 section 9.5).
+        """No more requests: close after this answer, or after the next when it comes at once: to close an idle
+        connection just as its client uses it again would lose that request (RFC 9112 section 9.5).
         """
         self.close_after = True
-        if self.exchange is None and not self._buffer:
+        if isinstance(self.exchange, pages.Page):
+            self.cut()  # one that is open stays open
+        elif self.exchange is None and not self._buffer:
             self.deadline = min(self.deadline, self.worker.now + _LAST_REQUEST_S)
 
     def expire(self) -> None:
@@ -335,7 +334,7 @@ class Downstream(asyncio.Protocol):
             self.deadline = self.worker.now + self.worker.settings.idle_timeout
 
     def _expire_writing(self) -> None:
-        """A slow reader lives as long as it reads at all; what the kernel still holds counts as unread."""
+        # A slow reader lives as long as it reads at all; what the kernel still holds counts as unread.
         unsent = outstanding(self.transport)
         if 0 < unsent < self._unsent:
             self._unsent = unsent
@@ -351,16 +350,18 @@ class Downstream(asyncio.Protocol):
         if exchange is not None and not exchange.over:
             exchange.abandon()
 
-    def _answer_own(self, head: RequestHead) -> None:
-        if head.length:
+    def _answer_own(self, head: RequestHead, data: bytes, end: int) -> None:
+        if pages.is_page(self.worker, head) and not own.has(head.target):
+            self._begin(head, data, end, pages.Page(self, head))
+            return
+        self._buffer = data[end:]
+        if head.length or not head.keep_alive or self.worker.draining:
             self.close_after = True  # nobody reads that body
-        if not head.keep_alive or self.worker.draining:
-            self.close_after = True
         self.transport.write(own.answer(self.worker, head, closing=self.close_after))
         self.done()
 
     def _refuse(self, status: int, text: str, head: RequestHead | None = None) -> None:
-        """Answer a request that goes nowhere, and close: what follows it cannot be trusted or is not wanted."""
+        """Answer a request that goes nowhere, and close: what follows it cannot be trusted."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()

@@ -49,6 +49,7 @@ class Exchange(Answering):
 
     def start(self) -> None:
         worker = self.worker
+        worker.stats.begun += 1
         if self.head.safe and not self.head.upgrade:
             pool = self._plan()[0] if worker.ramping else worker.safe[0]
             if not (pool.static and self._preflight()):

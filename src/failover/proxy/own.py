@@ -35,15 +35,16 @@ def is_own(target: bytes) -> bool:
     return first == _PREFIX[1:]
 
 
+def has(target: bytes) -> bool:
+    """Whether we answer there ourselves, without the controller."""
+    return target.partition(b"?")[0] in _PAGES
+
+
 def answer(worker: Worker, head: RequestHead, *, closing: bool) -> bytes:
     """The answer to a request for one of our own paths."""
     path = head.target.partition(b"?")[0]
     body = head.method != b"HEAD"
-    page = {
-        b"/__failover/health": _health,
-        b"/__failover/ready": _ready,
-        b"/__failover/state": _state,
-    }.get(path)
+    page = _PAGES.get(path)
     if page is None or (page is _state and worker.settings.public_state == "off"):
         return simple(404, b"not found\n", _TEXT, closing=closing, body=body)
     if head.method not in (b"GET", b"HEAD"):
@@ -91,3 +92,10 @@ def _state(worker: Worker) -> tuple[int, bytes, bytes]:
             ],
         }
     return 200, msgspec.json.encode(state) + b"\n", _JSON
+
+
+_PAGES = {
+    b"/__failover/health": _health,
+    b"/__failover/ready": _ready,
+    b"/__failover/state": _state,
+}

@@ -18,6 +18,7 @@ from failover.core.ratio import Ratio
 from failover.core.validators import Marks
 from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
+from failover.proxy.stats import Tally
 from failover.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Pool:
         # by traffic
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
+        self.tally = Tally()
         self.good = 0
         self.good_at = 0.0  # when the last of them came
         self.latencies: deque[float] = deque(maxlen=_MEASURED)  # of first heads, in seconds

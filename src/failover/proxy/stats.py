@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from failover.channel import Counters
-from failover.observe.metrics import BUCKETS, METHODS, OTHER_METHOD
+from failover.observe.metrics import BUCKETS, METHODS, NO_UPSTREAM, OTHER_METHOD
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from failover.core.model import ErrorType
+    from failover.proxy.pool import Pool
 
 _MOST_ANSWERS = 500
+
+
+class Tally:
+    """The answers of one target, or our own: by method and status, and by how long they took. All only grow.
+
+    The hot path adds here directly: a call would cost more than the counting.
+    """
+
+    __slots__ = ("answers", "buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[bytes, int], int] = {}
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def first(self, key: tuple[bytes, int]) -> None:
+        """An answer that has no row yet."""
+        if len(self.answers) >= _MOST_ANSWERS:
+            key = (OTHER_METHOD.encode(), key[1])  # somebody invents methods
+        self.answers[key] = self.answers.get(key, 0) + 1
+
+    def rows(self) -> dict[tuple[str, int], int]:
+        rows: Counter[tuple[str, int]] = Counter()
+        for (method, status), number in self.answers.items():
+            word = method.decode("latin-1")
+            rows[word if word in METHODS else OTHER_METHOD, status] += number
+        return rows
 
 
 class Stats:
@@ -33,30 +62,10 @@ class Stats:
         self.turned_away = 0
         self.received_bytes = 0
         self.sent_bytes = 0
-        self._answers: dict[tuple[str, bytes, int], int] = {}
-        self._durations: dict[str, list[int]] = {}
-        self._seconds: dict[str, float] = {}
+        self.own = Tally()
         self._errors: Counter[tuple[str, str]] = Counter()
         self._rescued: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
-
-    def answered(self, by: str, method: bytes, status: int, took: float) -> None:
-        """A request has its answer: whose it was, and how long it took, in seconds. On the hot path."""
-        answers, key = self._answers, (by, method, status)
-        if key in answers:
-            answers[key] += 1
-        else:
-            self._first_answer(key)
-        self._durations[by][bisect_left(BUCKETS, took)] += 1
-        self._seconds[by] += took
-
-    def _first_answer(self, key: tuple[str, bytes, int]) -> None:
-        by, _method, status = key
-        if len(self._answers) >= _MOST_ANSWERS:
-            key = (by, OTHER_METHOD.encode(), status)  # somebody invents methods
-        self._answers[key] = self._answers.get(key, 0) + 1
-        self._durations.setdefault(by, [0] * (len(BUCKETS) + 1))
-        self._seconds.setdefault(by, 0.0)
 
     def try_failed(self, alias: str, error: ErrorType) -> None:
         self.failed_tries += 1
@@ -69,19 +78,16 @@ class Stats:
         self.failed += 1
         self._failures[reason] += 1
 
-    def told(self, slot: int, good: dict[str, int], busy: dict[str, int], gauges: dict[str, int]) -> Counters:
-        """All of it for the controller. `gauges` are what there is at this moment, `busy` requests by target."""
-        answers: Counter[tuple[str, str, int]] = Counter()
-        for (by, method, status), number in self._answers.items():
-            word = method.decode("latin-1")
-            answers[by, word if word in METHODS else OTHER_METHOD, status] += number
+    def told(self, slot: int, pools: Mapping[str, Pool], gauges: dict[str, int]) -> Counters:
+        """All of it for the controller. `gauges` are what there is at this moment."""
+        tallies = {alias: pool.tally for alias, pool in pools.items()} | {NO_UPSTREAM: self.own}
         return Counters(
             slot=slot,
-            values={name: value for name, value in vars(self).items() if not name.startswith("_")} | gauges,
-            good=good,
-            busy=busy,
-            answers=[(*key, number) for key, number in answers.items()],
-            durations={by: (buckets, self._seconds[by]) for by, buckets in self._durations.items()},
+            values={name: value for name, value in vars(self).items() if isinstance(value, int)} | gauges,
+            good={alias: pool.good for alias, pool in pools.items()},
+            busy={alias: len(pool.open) - len(pool.idle) for alias, pool in pools.items()},
+            answers=[(alias, *key, number) for alias, one in tallies.items() for key, number in one.rows().items()],
+            durations={alias: (one.buckets, one.seconds) for alias, one in tallies.items()},
             errors=[(*key, number) for key, number in self._errors.items()],
             rescued=dict(self._rescued),
             failures=dict(self._failures),

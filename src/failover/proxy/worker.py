@@ -178,15 +178,13 @@ class Worker:
         self._stop_when_idle()
 
     def _counters(self) -> Counters:
-        pools, stats = self.pools.items(), self.stats
+        stats = self.stats
         gauges = {
             "in_flight": stats.begun - stats.exchanges,
             "clients": len(self.downstreams),
             "held": len(self.hold.waiting),
         }
-        good = {alias: pool.good for alias, pool in pools}
-        busy = {alias: len(pool.open) - len(pool.idle) for alias, pool in pools}
-        return stats.told(self.launch.slot, good, busy, gauges)
+        return stats.told(self.launch.slot, self.pools, gauges)
 
     def _learn(self) -> None:
         """What is usual at each target; what a primary in doubt does is not."""

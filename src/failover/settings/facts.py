@@ -21,6 +21,7 @@ class Group(StrEnum):
     TRAFFIC = "Requests and targets"
     PROCESS = "Processes"
     INCIDENTS = "Incidents and reports"
+    ADMIN = "Pages, API and metrics"
     TELLING = "What is told to whom"
 
 

@@ -274,6 +274,25 @@ class Settings(BaseModel):
         ),
     ] = Field(default=(), repr=False)
 
+    admin_token: Annotated[
+        str | None,
+        Facts(
+            Group.ADMIN,
+            places.ADMIN_TOKEN,
+            "Password of dashboard, API and metrics; with it they answer under /__failover/ on the public port too.",
+            secret=True,
+        ),
+    ] = Field(default=None, repr=False)
+    admin_listen: Annotated[
+        Listen | None,
+        Facts(
+            Group.ADMIN,
+            places.ADMIN_LISTEN,
+            "Address of dashboard, API and metrics; off: none. Beyond this machine it needs a token.",
+            shown_default="127.0.0.1:8081, if it is free",
+        ),
+    ] = None
+
     public_state: Annotated[
         str,
         Facts(Group.TELLING, choice("full", "minimal", "off"), "How much /__failover/state tells on the public port."),
@@ -282,6 +301,19 @@ class Settings(BaseModel):
     log_level: Annotated[
         str, Facts(Group.TELLING, choice("debug", "info", "warning", "error"), "Least level that is logged.")
     ] = "info"
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _guarded(cls, listen: Listen | None, info: ValidationInfo) -> Listen | None:
+        known = info.data
+        if listen is None or listen == places.OFF or places.is_loopback(listen.host):
+            return listen
+        if "admin_token" in known and not known["admin_token"]:
+            raise ValueError(
+                f"{quoted(str(listen))} is reached from beyond this machine, and nobody is asked for a token there; "
+                "set --admin-token, or listen on 127.0.0.1"
+            )
+        return listen
 
     @field_validator("webhook_format")
     @classmethod

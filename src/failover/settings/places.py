@@ -63,6 +63,44 @@ LISTEN = Form(
     {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, {"type": "string", "pattern": r"^\s*\S*\d+\s*$"}]},
 )
 
+OFF = Listen("off", 0)
+"""The word `off` where an address could stand: no listener."""
+
+
+def parse_admin_listen(text: str) -> Listen:
+    return OFF if text.strip().lower() == "off" else parse_listen(text)
+
+
+ADMIN_LISTEN = Form(
+    "ADDRESS|off", parse_admin_listen, lambda listen: "off" if listen == OFF else str(listen), LISTEN.schema
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address that somebody listens on."""
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+_SHORTEST_TOKEN = 16
+
+
+def parse_admin_token(text: str) -> str:
+    """A password for pages and API. What is wrong is told without it."""
+    word = text.strip()
+    how = f"take at least {_SHORTEST_TOKEN} letters, digits or signs: openssl rand -hex 24"
+    if len(word) < _SHORTEST_TOKEN:
+        raise ValueError(f"is too short; {how}")
+    if not word.isascii() or not word.isprintable() or " " in word:
+        raise ValueError(f"has a character that no header can carry; {how}")
+    return word
+
+
+ADMIN_TOKEN = Form("TOKEN", parse_admin_token, lambda _token: MASK)
+
 _NETWORK_NAMES = {
     "loopback": ("127.0.0.0/8", "::1/128"),
     "private": (

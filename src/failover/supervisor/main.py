@@ -28,7 +28,7 @@ from failover.observe import log
 from failover.supervisor import systemd
 from failover.supervisor.child import HANDLED, Run, how_it_ended
 from failover.supervisor.nursery import NEVER, Generation, Nursery, Seat
-from failover.supervisor.sockets import open_channel, open_public, url_of
+from failover.supervisor.sockets import open_admin, open_channel, open_public, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +64,7 @@ class Supervisor:
         public: tuple[socket.socket, ...],
         reread: Callable[[], Settings],
         *,
+        admin: tuple[socket.socket, ...] = (),
         activated: bool = False,
     ) -> None:
         self._roles = roles
@@ -71,9 +72,9 @@ class Supervisor:
         self._activated = activated
         self._started = self._now = time.monotonic()
         self._selector = selectors.PollSelector()  # has no descriptor of its own that children would share
-        self._nursery = Nursery(self._selector, open_channel())
-        self._nursery.held.update(public)
-        self._current = Generation(settings, public, secrets.token_hex(16))
+        self._nursery = Nursery(self._selector, open_channel(), open_channel())
+        self._nursery.held.update(public, admin)
+        self._current = Generation(settings, public, secrets.token_hex(16), admin=admin)
         self._next: Generation | None = None
         self._next_by = NEVER
         self._announced = False
@@ -263,7 +264,7 @@ class Supervisor:
         systemd.reloading()
         try:
             settings = self._reread()
-            public = self._public_for(settings)
+            public, admin = self._sockets_for(settings)
         except Exception as error:  # noqa: BLE001 - whatever a new file may bring about: what runs goes on
             self._refuse(error)
             return
@@ -274,7 +275,7 @@ class Supervisor:
         same_targets = same_primary and settings.backup == old.backup
         token = self._current.token if same_targets else secrets.token_hex(16)
         ancestor = self._current.token if same_primary and not same_targets else ""
-        self._next = Generation(settings, public, token, ancestor)
+        self._next = Generation(settings, public, token, ancestor, admin)
         self._next_by = self._now + _READY_WITHIN
         self._dismiss([seat for seat in self._nursery.seats if seat.is_controller], _CONTROLLER_LEAVES_WITHIN)
         self._seat_controller(self._next, reborn=same_primary)
@@ -287,6 +288,15 @@ class Supervisor:
         else:
             _log.error("reload refused, nothing has changed", action="failover.reload_refused", exc_info=error)
         systemd.notify("READY=1")
+
+    def _sockets_for(self, settings: Settings) -> tuple[tuple[socket.socket, ...], tuple[socket.socket, ...]]:
+        admin = self._admin_for(settings)
+        try:
+            return self._public_for(settings), admin
+        except StartError:
+            if admin is not self._current.admin:
+                self._close(admin)
+            raise
 
     def _public_for(self, settings: Settings) -> tuple[socket.socket, ...]:
         if self._activated or settings.listen == self._current.settings.listen:
@@ -301,12 +311,21 @@ class Supervisor:
             _log.info(f"listening on {url_of(one)} as well", action="failover.listening")
         return public
 
+    def _admin_for(self, settings: Settings) -> tuple[socket.socket, ...]:
+        if settings.admin_listen == self._current.settings.admin_listen:
+            return self._current.admin
+        admin = open_admin(settings.admin_listen)
+        self._nursery.held.update(admin)
+        return admin
+
     def _promote(self, generation: Generation) -> None:
         old, self._current, self._next, self._next_by = self._current, generation, None, NEVER
         log.configure(generation.settings.json_logs, generation.settings.log_level)
         self._dismiss(self._seats_of(old), old.settings.drain_timeout + _GRACE)
         if old.public is not generation.public:
             self._close(old.public)
+        if old.admin is not generation.admin:
+            self._close(old.admin)
         systemd.notify("READY=1", f"STATUS=Serving on {' and '.join(map(url_of, generation.public))}")
         seats = self._seats_of(generation)
         _log.info(
@@ -322,6 +341,8 @@ class Supervisor:
         self._dismiss(self._seats_of(generation), _CONTROLLER_LEAVES_WITHIN)
         if generation.public is not self._current.public:
             self._close(generation.public)
+        if generation.admin is not self._current.admin:
+            self._close(generation.admin)
         self._seat_controller(self._current, reborn=True)
         systemd.notify("READY=1")
 

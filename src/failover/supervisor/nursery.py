@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from failover.launch import CONTROLLER_SLOT, Launch
 from failover.observe import log
 from failover.supervisor.child import Pace, Run, fork
+from failover.supervisor.sockets import url_of
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +38,12 @@ class Generation:
     public: tuple[socket.socket, ...]
     token: str = field(repr=False)
     ancestor: str = field(default="", repr=False)
+    admin: tuple[socket.socket, ...] = ()
+    addresses: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # asked now: a stop closes the sockets, and children may still be born after that
+        object.__setattr__(self, "addresses", tuple(map(url_of, self.public)))
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +81,12 @@ class Seat:
 class Nursery:
     """`held` are the supervisor's own sockets: a child closes those that its launch does not name."""
 
-    def __init__(self, selector: selectors.BaseSelector, channel: ChannelEnd) -> None:
+    def __init__(self, selector: selectors.BaseSelector, channel: ChannelEnd, pages: ChannelEnd) -> None:
         self._selector = selector
         self._channel = channel
+        self._pages = pages
         self._lifeline, self._lifeline_kept = os.pipe()
-        self.held: set[socket.socket] = {channel.socket}
+        self.held: set[socket.socket] = {channel.socket, pages.socket}
         self.seats: list[Seat] = []
 
     def nearest(self) -> float:
@@ -148,6 +156,7 @@ class Nursery:
         for one in self.held:
             one.close()
         self._channel.remove()
+        self._pages.remove()
 
     def _due(self, seat: Seat) -> float:
         # While a controller leaves nobody is born: it might still tell a new worker what is true no longer.
@@ -170,6 +179,10 @@ class Nursery:
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
             ready=ready,
+            public=generation.addresses,
+            pages=self._pages.address,
+            pages_listening=self._pages.socket if seat.is_controller else None,
+            admin=generation.admin if seat.is_controller else (),
         )
         try:
             seat.pid = fork(seat.run, launch, partial(self._leave_behind, launch))
@@ -198,7 +211,7 @@ class Nursery:
         for seat in self.seats:
             if seat.ready_end >= 0:
                 os.close(seat.ready_end)
-        for one in self.held.difference(launch.listening):
+        for one in self.held.difference(launch.sockets):
             one.close()
 
     def _on_ready(self, seat: Seat) -> None:

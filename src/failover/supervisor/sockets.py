@@ -10,19 +10,20 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from failover.errors import StartError
+from failover.observe import log
+from failover.settings.places import OFF
+from failover.settings.types import Listen
 
-if TYPE_CHECKING:
-    from failover.settings.types import Listen
+_log = log.get("supervisor")
 
 _BACKLOG = 4096  # the kernel lowers it to its own limit, somaxconn
 _NO_SUCH_FAMILY = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
-def open_public(listen: Listen) -> tuple[socket.socket, ...]:
-    """Bind the public address: one socket, or one for each address of a name such as `localhost`.
+def open_public(listen: Listen, flag: str = "--listen") -> tuple[socket.socket, ...]:
+    """Bind an address: one socket, or one for each address of a name such as `localhost`.
 
     Raises StartError with a sentence that names the address and what to do.
     """
@@ -31,7 +32,7 @@ def open_public(listen: Listen) -> tuple[socket.socket, ...]:
     except (OSError, UnicodeError):
         raise StartError(
             f"cannot listen on {listen}: the name {listen.host} does not resolve; "
-            "give an address of this machine, such as --listen 0.0.0.0:8080"
+            f"give an address of this machine, such as {flag} 127.0.0.1:{listen.port}"
         ) from None
     opened: list[socket.socket] = []
     refused: OSError | None = None
@@ -46,8 +47,31 @@ def open_public(listen: Listen) -> tuple[socket.socket, ...]:
     if refused is not None and (not opened or refused.errno not in _NO_SUCH_FAMILY):
         for one in opened:
             one.close()
-        raise StartError(f"cannot listen on {listen}: {_advice(refused, listen)}")
+        raise StartError(f"cannot listen on {listen}: {_advice(refused, listen, flag)}")
     return tuple(opened)
+
+
+DEFAULT_ADMIN = Listen("127.0.0.1", 8081)
+
+
+def open_admin(listen: Listen | None) -> tuple[socket.socket, ...]:
+    """Bind the address of the pages: none for `off`; without a wish the usual one, if it is free.
+
+    Raises StartError where an address was asked for and cannot be had.
+    """
+    if listen == OFF:
+        return ()
+    try:
+        opened = open_public(listen or DEFAULT_ADMIN, "--admin-listen")
+    except StartError as error:
+        if listen is not None:
+            raise
+        what = "dashboard, API and metrics have no address of their own"
+        _log.warning(what, action="admin.unbound", reason=str(error))
+        return ()
+    for one in opened:
+        _log.info(f"dashboard on {url_of(one)}/", action="admin.listening")
+    return opened
 
 
 def _bind(family: socket.AddressFamily, address: tuple[str | int, ...]) -> socket.socket:
@@ -66,21 +90,21 @@ def _bind(family: socket.AddressFamily, address: tuple[str | int, ...]) -> socke
     return opened
 
 
-def _advice(error: OSError, listen: Listen) -> str:
+def _advice(error: OSError, listen: Listen, flag: str) -> str:
     if error.errno == errno.EADDRINUSE:
         other = f"{listen.host}:{listen.port + 1 if listen.port < 65535 else 8080}"
-        return f"another process listens there; stop it, or choose another address: --listen {other}"
+        return f"another process listens there; stop it, or choose another address: {flag} {other}"
     if error.errno in {errno.EACCES, errno.EPERM}:
         return (
-            f"this user may not use port {listen.port}; choose a port from 1024 up with --listen, "
+            f"this user may not use port {listen.port}; choose a port from 1024 up with {flag}, "
             "or give the process CAP_NET_BIND_SERVICE (in a systemd unit: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
         )
     if error.errno in _NO_SUCH_FAMILY:
         return (
             f"{listen.host} is not an address of this machine; "
-            f"use --listen 0.0.0.0:{listen.port} for all its addresses, 127.0.0.1:{listen.port} for itself only"
+            f"use {flag} 0.0.0.0:{listen.port} for all its addresses, 127.0.0.1:{listen.port} for itself only"
         )
-    return f"{error.strerror or error}; choose another address with --listen"
+    return f"{error.strerror or error}; choose another address with {flag}"
 
 
 def url_of(public: socket.socket) -> str:
