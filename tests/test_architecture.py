@@ -24,11 +24,13 @@ DOORS = {"settings", "errors", "targets", "channel", "launch", "faults", "dial",
 
 # Where the outside libraries live. A room that is not named here has none but those of its doors.
 LIBRARIES = {
+    "admin": {"aiohttp", "jinja2", "msgspec", "prometheus_client"},
     "app": set(),
     "channel": {"msgspec"},
     "cli": {"aiohttp", "click", "msgspec", "yaml"},
     "controller": {"httptools", "msgspec", "uvloop"},
     "core": set(),
+    "doctor": {"aiohttp", "yarl"},
     "incidents": {"msgspec"},
     "notify": {"aiohttp", "apprise", "msgspec", "yarl"},
     "observe": {"structlog"},

@@ -94,7 +94,8 @@ class Saw(msgspec.Struct, frozen=True, tag=True):
     """How requests ended since a worker last told: outcome, folded path, status (0: none) and their number.
 
     `clients` are hashes of those not told of since the trouble began. `backup_ok` is when a backup first answered well,
-    in monotonic seconds. `body` is the beginning of an error page of the primary.
+    in monotonic seconds. `body` is the beginning of an error page of the primary. `targets` are what users asked for in
+    a shadow drill, safely and without a body.
     """
 
     slot: int
@@ -105,6 +106,7 @@ class Saw(msgspec.Struct, frozen=True, tag=True):
     samples: list[Sample]
     body: bytes
     backup_ok: float | None
+    targets: list[str] = []
 
 
 class Told(msgspec.Struct, frozen=True, tag=True):

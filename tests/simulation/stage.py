@@ -20,10 +20,10 @@ import structlog
 import failover.controller.loop as controller_module
 import failover.controller.prober as prober_module
 import failover.proxy.flow as flow_module
+import failover.proxy.line as line_module
 import failover.proxy.pool as pool_module
 import failover.proxy.upload as upload_module
 import failover.proxy.upstream as upstream_module
-import failover.proxy.worker as worker_module
 from failover.core.switch import Switch
 from simulation.clock import PROCESS, Clock, Shim, clock_changes, patched
 from simulation.invariants import broken
@@ -44,7 +44,7 @@ class Stage:
         changes += [
             (pool_module, "dial", self._dial),
             (prober_module, "dial", self._dial),
-            (worker_module, "socket", Shim(socket, socket=lambda *_: ToController(self.world))),
+            (line_module, "socket", Shim(socket, socket=lambda *_: ToController(self.world))),
             (upload_module, "tempfile", Shim(tempfile, TemporaryFile=self._file)),
             (upstream_module, "select", Shim(select, poll=self._poll)),
             (flow_module, "fcntl", Shim(fcntl, ioctl=self._ioctl)),

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": ("failover.cli.run:run", "Run the proxy; the same as no command."),
     "demo": ("failover.cli.demo:command", "See a failover happen: two small sites, a crash, the return."),
+    "check": (
+        "failover.cli.check:check",
+        "Look at both sides before trouble does: DNS, TLS, alike, disk, webhooks; exit code for CI.",
+    ),
     "state": ("failover.cli.state:state", "What the running proxy is doing."),
     "incidents": ("failover.cli.incidents:incidents", "What happened: list, show, export, note, resend."),
     "notify": ("failover.cli.notify:notify", "Try whether incidents arrive where they are to be told."),

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from failover.controller.prober import Result
     from failover.controller.resolver import News
     from failover.core.document import Document
+    from failover.core.drill import Plan
     from failover.core.events import NetworkChanged, TargetChanged, VerdictChanged
+    from failover.core.facts import DrillEnded
+    from failover.core.helm import Steer, Steered
 
 _log = log.get("controller")
 
@@ -57,12 +60,33 @@ def _share(share: int) -> str:
     return f"the primary is tried with {share} % of the visitors"
 
 
+def asked(wish: Steer) -> None:
+    until = "" if wish.until is None else "for a time"
+    _log.info(wish.told, action="failover.asked", reason=until or None, who=wish.who or None, wish=wish.wish.value)
+
+
+def steered(change: Steered) -> None:
+    _log.info(f"that is over: {change.wish.told}", action="failover.asked", reason="its time has passed")
+
+
+def withheld(reason: str) -> None:
+    what = "the backup would serve now if nobody had said to hold"
+    _log.warning(what, action="failover.withheld", reason=reason)
+
+
+def drill_began(plan: Plan) -> None:
+    _log.info(plan.told, action="drill.began", reason=f"{plan.who} wants it", drill=plan.sort.value)
+
+
+def drill_ended(plan: Plan, ended: DrillEnded) -> None:
+    say = _log.info if ended.passed else _log.warning
+    how = "passed" if ended.passed else "did not pass"
+    say(f"the drill is over and {how}", action="drill.ended", reason=ended.reason, drill=plan.sort.value)
+
+
 def ready_to_go_back(reason: str) -> None:
-    _log.info("the primary is well and waits for SIGUSR1 to serve again", action="failover.waiting", reason=reason)
-
-
-def asked_to_go_back() -> None:
-    _log.info("a person wants the primary to serve again", action="failover.asked", reason="SIGUSR1")
+    what = "the primary is well and waits for a person: failover switch primary"
+    _log.info(what, action="failover.waiting", reason=reason)
 
 
 def network_changed(change: NetworkChanged) -> None:

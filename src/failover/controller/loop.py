@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import time
 from dataclasses import replace
@@ -17,17 +16,18 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from failover.channel import Answered, Counters, Doubted, Failure, Hello, Peer, Saw, Told
+from failover.channel import Answered, Counters, Doubted, Failure, Saw
 from failover.controller import lines, memory
+from failover.controller.board import Board
+from failover.controller.crew import Crew
 from failover.controller.describe import describe
 from failover.controller.prober import Prober, Result
 from failover.controller.resolver import News, Resolver
-from failover.controller.tally import Tally
+from failover.controller.watcher import Nobody
 from failover.core.events import (
     Doubt,
     Effect,
     Event,
-    GoBack,
     NetworkChanged,
     Probe,
     ReadyToGoBack,
@@ -38,9 +38,12 @@ from failover.core.events import (
     TargetChanged,
     Tick,
     VerdictChanged,
+    Withheld,
 )
+from failover.core.helm import Steer, Steered, Wish
 from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState, Verdict
 from failover.core.pace import Rules
+from failover.core.routing import ladder
 from failover.core.switch import Switch
 from failover.launch import READY
 
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from failover.controller.recorder import Quiet, Recorder
+    from failover.controller.watcher import Watcher
+    from failover.core.alike import Look
     from failover.core.model import Target
     from failover.launch import Launch
 
@@ -64,11 +69,13 @@ class Controller:
     def __init__(self, launch: Launch, loop: asyncio.AbstractEventLoop, recorder: Recorder | Quiet) -> None:
         # for the process
         self._recorder = recorder
+        self.board = Board((launch.settings.primary.alias, *(target.alias for target in launch.settings.backup)))
+        self.watcher: Watcher = Nobody()
         self._launch = launch
         self._loop = loop
         settings = launch.settings
         self._targets = {target.alias: target for target in (settings.primary, *settings.backup)}
-        self._backups = tuple(target.alias for target in settings.backup)
+        self.backups = tuple(target.alias for target in settings.backup)
         self._urls = tuple(target.url for target in self._targets.values())
         self._resolver = Resolver(self._targets.values(), loop, self._name_changed)
         self._prober = Prober(settings, self._resolver, loop)
@@ -86,15 +93,14 @@ class Controller:
         self._kinds = {alias: target.kind for alias, target in self._targets.items()}
         self._last_bad: dict[str, float] = {}
         self._since_unix = time.time()  # noqa: TID251 - the edge at which wall time is stamped
-        self._predecessors = loop.create_future()
-        self._asked_early = False
+        self._asked_early: Steer | None = None
         # at work
-        self._switch: Switch | None = None
-        self._routing: Routing | None = None
-        self._workers: dict[Peer, Tally] = {}
-        self._strangers: set[Peer] = set()
+        self.switch: Switch | None = None
+        self.routing: Routing | None = None
+        self._crew = Crew(launch, loop, self._message, self._worker_left)
         self._probes: set[asyncio.Task[Result]] = set()
         self._others: set[asyncio.Task[None]] = set()
+        self._drill = ""
         self._timer: asyncio.TimerHandle | None = None
 
     # -- life
@@ -104,7 +110,7 @@ class Controller:
         self._loop.add_signal_handler(signal.SIGTERM, self._leave)
         self._loop.add_signal_handler(signal.SIGUSR1, self._go_back)
         self._loop.add_reader(self._launch.lifeline, self._supervisor_gone)
-        server = await self._loop.create_unix_server(self._worker_came, sock=self._launch.listening[0])
+        server = await self._loop.create_unix_server(self._crew.came, sock=self._launch.listening[0])
         self._resolver.start()
         beginning = self._loop.create_task(self._begin())
         beginning.add_done_callback(self._began)
@@ -116,7 +122,7 @@ class Controller:
 
     async def _begin(self) -> None:
         """Find out as much as a second allows, then tell the first routing."""
-        told = await self._predecessors_routing() if self._launch.reborn else None
+        told = await self._crew.predecessors_routing(_FIRST_ROUTING_WITHIN) if self._launch.reborn else None
         remembered = memory.decode(told.memory) if told is not None else None
         now = monotonic()
         if told is not None and remembered is not None:
@@ -130,38 +136,28 @@ class Controller:
             self._since_unix = told.since_unix
             if remembered.verdict is not Verdict.PRIMARY:
                 self._last_bad = dict.fromkeys(known, now)
-            self._switch = Switch.restore(self._rules, self._backups, remembered, now)
-            lines.learned_from_workers(self._switch.verdict, now - remembered.taken)
+            self.switch = Switch.restore(self._rules, self.backups, remembered, now)
+            lines.learned_from_workers(self.switch.verdict, now - remembered.taken)
         else:
             settled = asyncio.wait_for(self._resolver.settled(), _FIRST_ROUTING_WITHIN)
             kept = asyncio.wait_for(self._recorder.remembered(), _FIRST_ROUTING_WITHIN)
             _, lasting = await asyncio.gather(settled, kept, return_exceptions=True)
-            self._switch = self._from_before(lasting) or Switch(self._rules, self._backups, monotonic())
+            self.switch = self._from_before(lasting) or Switch(self._rules, self.backups, monotonic())
         self._tell()
-        self._start(self._recorder.begin(self._switch.verdict, reborn=told is not None))
+        self._start(self._recorder.begin(self.switch.verdict, reborn=told is not None))
         with contextlib.suppress(OSError):
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
-        self._handle(GoBack() if self._asked_early else Tick())
+        self._handle(self._asked_early or Tick())
 
     def _from_before(self, kept: Any) -> Switch | None:
-        """The switch as it was when all of us died, if that was lately and with the same targets."""
-        if not isinstance(kept, tuple) or not 0 <= kept[1] <= _REMEMBERED_S:
+        found = memory.resumed(kept, self._urls, _REMEMBERED_S)
+        if found is None:
             return None
-        lasting = memory.decode_lasting(kept[0])
-        remembered = memory.decode(lasting.memory) if lasting is not None else None
-        if lasting is None or remembered is None or lasting.targets != self._urls:
-            return None
-        self._since_unix = lasting.since_unix
-        switch = Switch.restore(self._rules, self._backups, remembered, monotonic())
+        remembered, self._since_unix = found
+        switch = Switch.restore(self._rules, self.backups, remembered, monotonic())
         lines.learned_from_store(switch.verdict, kept[1])
         return switch
-
-    async def _predecessors_routing(self) -> Routing | None:
-        try:
-            return await asyncio.wait_for(self._predecessors, _FIRST_ROUTING_WITHIN)
-        except TimeoutError:
-            return None
 
     def _began(self, beginning: asyncio.Task[None]) -> None:
         """A controller that cannot begin must fall, so that the supervisor sees it and starts another."""
@@ -183,8 +179,7 @@ class Controller:
         self._resolver.stop()
         if self._timer is not None:
             self._timer.cancel()
-        for peer in (*self._workers, *self._strangers):
-            peer.close()
+        self._crew.close()
         self._recorder.stop()
         under_way = (beginning, *self._probes, *self._others)
         for task in under_way:
@@ -193,23 +188,12 @@ class Controller:
 
     # -- facts in
 
-    def _worker_came(self) -> Peer:
-        peer = Peer("controller", self._message, self._worker_left)
-        self._strangers.add(peer)
-        return peer
+    def _worker_left(self, worker: int) -> None:
+        self._recorder.worker_left(worker)
+        self.board.left(worker)
 
-    def _worker_left(self, peer: Peer) -> None:
-        self._recorder.worker_left(id(peer))
-        self._strangers.discard(peer)
-        self._workers.pop(peer, None)
-
-    def _message(self, peer: Peer, message: Any) -> None:
-        if isinstance(message, Hello):
-            self._hello(peer, message)
-            return
-        if peer not in self._workers:
-            peer.close()
-        elif isinstance(message, Failure):
+    def _message(self, worker: int, message: Any) -> None:
+        if isinstance(message, Failure):
             self._failure(message)
         elif isinstance(message, Answered):
             self._handle(Signal(Source.LIVE, message.target, good=True, last_good=message.at))
@@ -218,28 +202,17 @@ class Controller:
             self._handle(Doubt(message.target, message.last_good))
         elif isinstance(message, Saw):
             self._recorder.saw(message)
+            self.watcher.asked_by_users(message.targets)
         elif isinstance(message, Counters):
-            self._recorder.counted(id(peer), message)
-            tally = self._workers[peer]
-            since = tally.counted_at
-            for alias in tally.count(message.good, self._last_bad, monotonic()):
-                self._handle(Signal(Source.LIVE, alias, good=True, last_good=since))
+            self._counted(worker, message)
 
-    def _hello(self, peer: Peer, hello: Hello) -> None:
-        if not secrets.compare_digest(hello.token.encode(), self._launch.token.encode()):
-            if self._launch.ancestor and secrets.compare_digest(hello.token, self._launch.ancestor):
-                self._inherit(hello)
-            peer.close()
-            return
-        self._strangers.discard(peer)
-        self._workers[peer] = Tally()
-        self._inherit(hello)
-        if self._routing is not None:
-            peer.send(Told(self._routing))
-
-    def _inherit(self, hello: Hello) -> None:
-        if hello.routing is not None and not self._predecessors.done():
-            self._predecessors.set_result(hello.routing)
+    def _counted(self, worker: int, counters: Counters) -> None:
+        self._recorder.counted(worker, counters)
+        self.board.counted(worker, counters)
+        tally = self._crew.tally(worker)
+        since = tally.counted_at
+        for alias in tally.count(counters.good, self._last_bad, monotonic()):
+            self._handle(Signal(Source.LIVE, alias, good=True, last_good=since))
 
     def _failure(self, failure: Failure) -> None:
         self._last_bad[failure.target] = monotonic()
@@ -270,6 +243,7 @@ class Controller:
             self._last_bad[target] = monotonic()
         self._learn_kind(target, result.server)
         self._recorder.probed(result)
+        self.board.probed(result)
         self._handle(result.signal)
 
     def _learn_kind(self, alias: str, server: str) -> None:
@@ -283,10 +257,21 @@ class Controller:
             self._tell()
 
     def _go_back(self) -> None:
-        self._asked_early = self._switch is None
-        self._handle(GoBack())
-        self._recorder.happened(GoBack())
-        self._loop.call_soon(lines.asked_to_go_back)  # by then the workers hold it, whatever becomes of us
+        self.steer(Steer(Wish.PRIMARY, "SIGUSR1"))
+
+    def steer(self, wish: Steer) -> None:
+        """A person wants something. The workers hold it before anybody is told, whatever becomes of us."""
+        if self.switch is None:
+            self._asked_early = wish
+        self._handle(wish)
+        if not wish.drill:  # of drills the record tells by itself
+            self._recorder.happened(wish)
+            self._loop.call_soon(lines.asked, wish)
+
+    def drill_changed(self, sort: str) -> None:
+        """A drill of this sort has begun, or none runs any more."""
+        self._drill = sort
+        self._tell()
 
     def _name_changed(self, news: News) -> None:
         self._tell()
@@ -296,9 +281,9 @@ class Controller:
     # -- the core decides
 
     def _handle(self, event: Event) -> None:
-        if self._switch is None:
+        if self.switch is None:
             return
-        effects = self._switch.handle(event, monotonic())
+        effects = self.switch.handle(event, monotonic())
         if any(isinstance(effect, VerdictChanged) and effect.side_changed for effect in effects):
             self._since_unix = time.time()  # noqa: TID251 - as above
         if RoutingChanged() in effects:
@@ -315,7 +300,7 @@ class Controller:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        wake = self._switch.wake_at() if self._switch is not None else None
+        wake = self.switch.wake_at() if self.switch is not None else None
         # uvloop counts whole milliseconds: waking a little late is better than twice.
         self._timer = None if wake is None else self._loop.call_later(max(wake - monotonic(), 0.0) + 0.001, self._wake)
 
@@ -331,12 +316,13 @@ class Controller:
                 self._probes.add(task)
                 task.add_done_callback(partial(self._probe_ended, target))
             case VerdictChanged():
+                self.watcher.verdict_changed(effect)
                 self._recorder.happened(effect)
                 if effect.new in (Verdict.SUSPECT, Verdict.BACKUP):
                     self._resolver.refresh(self._targets[PRIMARY])
                 if effect.new is Verdict.BACKUP and effect.error is ErrorType.TLS_CERTIFICATE_ERROR:
                     self._start(self._describe(self._targets[PRIMARY]))
-                lines.verdict_changed(effect, tuple(alias for alias in self._backups if self._usable(alias)))
+                lines.verdict_changed(effect, tuple(alias for alias in self.backups if self.usable(alias)))
             case TargetChanged():
                 self._recorder.happened(effect)
                 lines.target_changed(effect)
@@ -349,6 +335,12 @@ class Controller:
             case NetworkChanged():
                 self._recorder.happened(effect)
                 lines.network_changed(effect)
+            case Steered():
+                self._recorder.happened(effect)
+                lines.steered(effect)
+            case Withheld(reason):
+                self._recorder.happened(effect)
+                lines.withheld(reason)
             case RoutingChanged():
                 pass  # was done first
 
@@ -357,15 +349,27 @@ class Controller:
         seen = await describe(self._loop, self._resolver.addresses(target), target.host, _DESCRIBED_WITHIN)
         self._recorder.described(seen)
 
-    def _usable(self, alias: str) -> bool:
-        return self._switch is None or self._switch.usable(alias)
+    # -- what is asked
+
+    def usable(self, alias: str) -> bool:
+        return self.switch is None or self.switch.usable(alias)
+
+    def target(self, alias: str) -> Target:
+        return self._targets[alias]
+
+    def first(self) -> str:
+        """The target that most new requests go to first."""
+        return ladder(self.routing, safe=True, chosen=True)[0] if self.routing is not None else PRIMARY
+
+    async def look(self, alias: str, path: str) -> Look | None:
+        return await self._prober.look(self._targets[alias], path, self._rules.check_timeout)
 
     def _tell(self) -> None:
         """Tell every worker how to route from now on."""
-        if self._switch is None:
+        if self.switch is None:
             return
-        switch = self._switch
-        self._routing = Routing(
+        switch = self.switch
+        self.routing = Routing(
             verdict=switch.verdict,
             since_unix=self._since_unix,
             fail_count=switch.fail_count,
@@ -373,11 +377,12 @@ class Controller:
             targets=tuple(self._state_of(alias, switch) for alias in self._targets),
             share=switch.share,
             memory=memory.encode(switch.snapshot(monotonic())),
+            drill=self._drill,
         )
-        for peer in self._workers:
-            peer.send(Told(self._routing))
-        kept = memory.Lasting(self._routing.memory, self._since_unix, self._urls)
+        self._crew.tell(self.routing)
+        kept = memory.Lasting(self.routing.memory, self._since_unix, self._urls)
         self._recorder.remember(memory.encode_lasting(kept))
+        self.watcher.changed()
 
     def _state_of(self, alias: str, switch: Switch) -> TargetState:
         target = self._targets[alias]

@@ -24,6 +24,20 @@ class Lasting(msgspec.Struct, frozen=True):
 _decode_lasting = msgspec.msgpack.Decoder(Lasting).decode
 
 
+def resumed(kept: object, urls: tuple[str, ...], oldest: float) -> tuple[Memory, float] | None:
+    """What all of us knew when we died and since when the side served, if that was lately and of the same targets.
+
+    `kept` is what the store has and how many seconds ago it was written.
+    """
+    if not isinstance(kept, tuple) or not 0 <= kept[1] <= oldest:
+        return None
+    lasting = decode_lasting(kept[0])
+    remembered = decode(lasting.memory) if lasting is not None else None
+    if lasting is None or remembered is None or lasting.targets != urls:
+        return None
+    return remembered, lasting.since_unix
+
+
 def encode(memory: Memory) -> bytes:
     return _encode(memory)
 

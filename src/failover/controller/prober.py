@@ -7,6 +7,8 @@ exactly one result within its time.
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from failover import __version__
 from failover.controller.answer import Answer
 from failover.controller.describe import Reader
 from failover.controller.readable import readable
+from failover.core.alike import Look
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
 from failover.core.model import PRIMARY, ErrorType, Target
@@ -100,7 +103,7 @@ class Prober:
         fault: Fault | None = None
         try:
             async with asyncio.timeout(within):
-                await self._ask(target, answer, course)
+                await self._ask(target, answer, course, self._request(target))
         except Fault as failed:
             fault = failed
         except TimeoutError as error:
@@ -135,7 +138,20 @@ class Prober:
             course.certificate,
         )
 
-    async def _ask(self, target: Target, answer: Answer, course: Course) -> None:
+    async def look(self, target: Target, path: str, within: float) -> Look | None:
+        """Ask for what a user asked for, without anybody's secrets. None where it gave no answer."""
+        answer = Answer(self._loop, "GET")
+        request = self._written("GET", target, f"{target.base_path}{path}", "text/html,*/*;q=0.8")
+        try:
+            async with asyncio.timeout(within):
+                await self._ask(target, answer, Course(), request)
+        except Exception:  # noqa: BLE001 - a drill takes it for a difference, whatever it was
+            return None
+        finally:
+            answer.abandon()
+        return look_of(target, answer)
+
+    async def _ask(self, target: Target, answer: Answer, course: Course, request: bytes) -> None:
         addresses = await self._resolver.first(target)
         course.enter("tcp")
         course.address = _written(addresses[0]) if len(addresses) == 1 else ""
@@ -155,7 +171,7 @@ class Prober:
         course.enter("head")
         course.certificate = self._certificates.read(answer.transport) if target.tls else None
         if answer.transport is not None:
-            answer.transport.write(self._request(target))
+            answer.transport.write(request)
         try:
             await answer.whole
         finally:
@@ -168,11 +184,14 @@ class Prober:
         path = f"{target.base_path or '/'}{'?' + target.query if target.query else ''}"
         if settings.check_path is not None and target.alias == PRIMARY:
             path = settings.check_path
+        return self._written(settings.check_method, target, path, "*/*")
+
+    def _written(self, method: str, target: Target, path: str, accept: str) -> bytes:
         lines = [
-            f"{settings.check_method} {path} HTTP/1.1",
-            f"Host: {host_to_send(target, settings.host) or target.authority}",
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host_to_send(target, self._settings.host) or target.authority}",
             f"User-Agent: {USER_AGENT}",
-            "Accept: */*",
+            f"Accept: {accept}",
             "Connection: close",
         ]
         if target.authorization:
@@ -195,6 +214,25 @@ class Prober:
         if status >= 500:
             return Fault(ErrorType.HTTP_5XX, str(status))
         return Fault(ErrorType.DESTINATION_UNAVAILABLE, f"its health check was answered {status}")
+
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+
+
+def look_of(target: Target, answer: Answer) -> Look:
+    """What a visitor would see of an answer; a redirect to the target itself leads him to a path."""
+    page = answer.beginning.decode("utf-8", "replace")
+    title = _TITLE.search(page)
+    here = f"{target.scheme}://{target.authority}"
+    location = answer.headers.get("Location", "")
+    return Look(
+        status=answer.status,
+        content_type=answer.headers.get("Content-Type", ""),
+        title=html.unescape(title[1]) if title else "",
+        length=answer.length,
+        location=location.removeprefix(here) if f"{location}/".startswith(f"{here}/") else location,
+        server=answer.server,
+    )
 
 
 def _peer(sock: socket.socket) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from failover import __version__
 from failover.controller import lines
 from failover.controller.facts import probe_fact
+from failover.controller.ledger import Ledger
 from failover.controller.readable import readable
 from failover.core.document import Place, Recurrence, RequestFact
 from failover.core.events import Tick
@@ -83,8 +84,7 @@ class Recorder:
         self._totals: Totals | None = None
         self._known = ""
         self._clients: set[int] = set()
-        self._counted: dict[int, tuple[int, int]] = {}
-        self._uncounted = [0, 0]
+        self._ledger = Ledger()
         self._timer: asyncio.TimerHandle | None = None
         self._rounds: dict[str, asyncio.TimerHandle] = {}
         self._begun = False
@@ -235,17 +235,22 @@ class Recorder:
     @_never_raises
     def counted(self, worker: int, counters: Counters) -> None:
         """A worker's counters; `worker` tells it from its predecessor."""
-        total, failed = counters.values.get("exchanges", 0), counters.values.get("failed", 0)
-        # What a worker counted before we first heard of it was written down by our predecessor.
-        before = self._counted.get(worker, (total, failed))
-        self._counted[worker] = (total, failed)
-        self._uncounted[0] += total - before[0]
-        self._uncounted[1] += failed - before[1]
-        if not self._incidents.active and total > before[0]:
-            self._take(Usual(total - before[0]))
+        new = self._ledger.count(worker, counters, drilling=self.drilling)
+        if new and not self._incidents.active:
+            self._take(Usual(new))
+
+    @property
+    def open_incident(self) -> str:
+        """The id of the incident that is open, or empty. A drill is none."""
+        return self._incidents.opened
+
+    @property
+    def drilling(self) -> bool:
+        record = self._incidents.record
+        return record is not None and record.exercise is not None and self._incidents.active
 
     def worker_left(self, worker: int) -> None:
-        self._counted.pop(worker, None)
+        self._ledger.left(worker)
 
     def kind(self, alias: str, kind: Kind) -> None:
         """A backup turned out to be of another kind."""
@@ -313,8 +318,8 @@ class Recorder:
             link=self._settings.public_url or "",
             recurrence=self._recurrence,
             since=datetime.fromtimestamp(totals.since, UTC) if totals is not None and totals.since else None,
-            requests=(totals.requests if totals is not None else 0) + self._uncounted[0],
-            failed=(totals.failed if totals is not None else 0) + self._uncounted[1],
+            requests=(totals.requests if totals is not None else 0) + self._ledger.requests,
+            failed=(totals.failed if totals is not None else 0) + self._ledger.failed,
         )
 
     def _ask_totals(self) -> None:
@@ -336,10 +341,8 @@ class Recorder:
         self._rounds[name] = self._loop.call_later(seconds, again)
 
     def _keep_ledger(self) -> None:
-        requests, failed = self._uncounted
-        if requests or failed:
-            self._uncounted = [0, 0]
-            self._when_done(self._store.add_to_ledger(_wall(), requests, failed), lambda _: None)
+        if any(counts := self._ledger.take()):
+            self._when_done(self._store.add_to_ledger(_wall(), *counts), lambda _: None)
             if self._incidents.active:
                 self._ask_totals()
 

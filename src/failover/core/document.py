@@ -300,6 +300,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exercise:
+    """What a drill was: its sort (`shadow`, `percent`, `full`), who wanted it and for how long, in seconds; and how it
+    went. `passed` is None while it runs. `findings` are differences between the sides, each with the path.
+    """
+
+    sort: str
+    planned: float
+    percent: int = 0
+    who: str = ""
+    passed: bool | None = None
+    reason: str = ""
+    compared: int = 0
+    different: int = 0
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One incident. `title` and `summary` say it in one line and in one sentence each.
 
@@ -334,6 +351,7 @@ class Document:
     recurrence: Recurrence = Recurrence()
     budget: Budget | None = None
     suggestions: tuple[str, ...] = ()
+    exercise: Exercise | None = None
 
     @property
     def resolved(self) -> bool:

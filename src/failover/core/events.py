@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from failover.core.helm import Steer, Steered
 from failover.core.model import ErrorType, Verdict
 
 
@@ -48,16 +49,11 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class GoBack:
-    """A person wants the primary to serve again: no hold-down is waited for, but the primary must prove itself."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: the hour that `wake_at` named has come."""
 
 
-Event = Signal | Doubt | GoBack | Tick
+Event = Signal | Doubt | Steer | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,7 @@ class Probe:
 class VerdictChanged:
     """A legal move of the verdict, explained: `probes` and `requests` are the bad signals in a row that led to it,
     `first_bad` is when the first of them came. `hold_down` is how long the way back is closed, from now, in seconds.
+    `wanted`: it is not the machine that moved it, but this wish of a person.
     """
 
     old: Verdict
@@ -83,6 +80,7 @@ class VerdictChanged:
     requests: int = 0
     first_bad: float | None = None
     hold_down: float = 0.0
+    wanted: Steer | None = None
 
     @property
     def side_changed(self) -> bool:
@@ -91,6 +89,12 @@ class VerdictChanged:
         """
         backup = (Verdict.BACKUP, Verdict.RAMP)
         return (self.old in backup) != (self.new in backup)
+
+    def planned_after(self, *, planned: bool) -> bool:
+        """Whether all is as a person wanted it and not as usual; it was `planned` before. That is no incident, until
+        the primary fails.
+        """
+        return self.error is None and self.new is not Verdict.PRIMARY and (planned or self.wanted is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,25 @@ class NetworkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """The backup would serve from now on if nobody had said to hold."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingChanged:
     """What the workers were told is no longer true: tell them anew."""
 
 
-Effect = Probe | VerdictChanged | TargetChanged | ShareChanged | ReadyToGoBack | NetworkChanged | RoutingChanged
+Effect = (
+    Probe
+    | VerdictChanged
+    | TargetChanged
+    | ShareChanged
+    | ReadyToGoBack
+    | NetworkChanged
+    | Steered
+    | Withheld
+    | RoutingChanged
+)

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.core.events import (
-    GoBack,
     NetworkChanged,
     ReadyToGoBack,
     ShareChanged,
     TargetChanged,
     Tick,
     VerdictChanged,
+    Withheld,
 )
+from failover.core.helm import Steer, Steered
 
 if TYPE_CHECKING:
     from failover.core.document import Certificate, ProbeFact, RequestFact
+    from failover.core.drill import Plan
     from failover.core.findings import NameFact
     from failover.core.model import ErrorType
 
@@ -75,13 +77,34 @@ class Usual:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class DrillBegan:
+    """A person tries what happens if the primary fails."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEnded:
+    """It is over; `findings` are differences between the sides."""
+
+    passed: bool
+    reason: str
+    compared: int = 0
+    different: int = 0
+    findings: tuple[str, ...] = ()
+    earnest: bool = False
+
+
 Fact = (
     VerdictChanged
     | TargetChanged
     | ShareChanged
     | NetworkChanged
     | ReadyToGoBack
-    | GoBack
+    | Steer
+    | Steered
+    | Withheld
     | Tick
     | Probed
     | Met
@@ -89,4 +112,6 @@ Fact = (
     | Described
     | Seen
     | Usual
+    | DrillBegan
+    | DrillEnded
 )

@@ -7,30 +7,28 @@ A primary that fails again within 5 minutes of its recovery opens the same incid
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
-from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from failover.core import evidence
+from failover.core import drilled, evidence
+from failover.core.before import Before
 from failover.core.document import Happening
 from failover.core.events import (
-    GoBack,
     NetworkChanged,
     ReadyToGoBack,
     ShareChanged,
     TargetChanged,
     VerdictChanged,
+    Withheld,
 )
-from failover.core.facts import Described, Fact, Met, Named, Probed, Seen, Usual
+from failover.core.facts import Described, DrillBegan, DrillEnded, Fact, Met, Named, Probed, Seen, Usual
+from failover.core.helm import Steer, Steered
 from failover.core.model import PRIMARY, Verdict
-from failover.core.record import BEFORE_S, Record
+from failover.core.record import Record, name_of
 from failover.core.words import lasting, nth
 
 if TYPE_CHECKING:
     from failover.core.document import ProbeFact
-    from failover.core.findings import NameFact
 
 REOPENS_WITHIN_S = 300.0
 _TELL_AFTER_S = 1.0
@@ -38,8 +36,6 @@ _CLOSE_AFTER_S = 1.5
 _KEEP_EVERY_S = 2.0
 _KEEP_SELDOM_S = 15.0
 _LONG_S = 600.0
-_PENDING_S = 3.0
-_NAMES_S = 600.0
 _GAP_S = 1.0
 
 
@@ -71,13 +67,9 @@ class Incidents:
         self._settled: Record | None = None  # what a draft that comes to nothing goes back to
         self._origin = 0.0
         self._verdict = Verdict.PRIMARY
+        self._planned = False
         self._down: dict[str, str] = {}
-        # the time before
-        self._before: ProbeFact | None = None
-        self._latencies: deque[float] = deque(maxlen=20)
-        self._usual: deque[tuple[float, int]] = deque(maxlen=120)
-        self._names: deque[tuple[float, NameFact]] = deque(maxlen=10)
-        self._pending: deque[tuple[float, Probed | Met]] = deque(maxlen=10)
+        self._before = Before()
         # deadlines
         self._tell_at: float | None = None
         self._keep_at: float | None = None
@@ -94,6 +86,13 @@ class Incidents:
     @property
     def active(self) -> bool:
         return self.stage not in (Stage.QUIET, Stage.SETTLED)
+
+    @property
+    def opened(self) -> str:
+        """The id of the incident that is open, or empty. A drill is none."""
+        record = self.record
+        is_open = record is not None and self.stage in (Stage.OPEN, Stage.CLOSING)
+        return record.id if record is not None and is_open and record.exercise is None else ""
 
     @property
     def kept(self) -> Record | None:
@@ -113,6 +112,9 @@ class Incidents:
             self._origin = now - age
             return Want.NOTHING
         self.record, self.stage, self._origin = record, Stage.OPEN, now - age
+        if record.exercise is not None:
+            ended = DrillEnded(passed=False, reason="the proxy was started again", earnest=True)
+            return self._drill_ended(record, ended, now)
         self._down = dict(record.backups_down)
         gap = age - record.seen
         if reborn:
@@ -139,11 +141,11 @@ class Incidents:
                 backup_ok = None if fact.backup_ok is None else self.after(fact.backup_ok)
                 evidence.saw(self.record, fact, self.after(now), backup_ok, ramp=self._verdict is Verdict.RAMP)
             case Usual(requests):
-                self._usual.append((now, requests))
+                self._before.requests(now, requests)
             case TargetChanged():
                 self._target_changed(fact, now)
             case Named(name):
-                self._names.append((now, name))
+                self._before.named(now, name)
                 if self.record is not None and self.active:
                     evidence.named(self.record, name, self.after(now))
             case Described(certificate) if self.record is not None and self.active:
@@ -153,11 +155,17 @@ class Incidents:
             case NetworkChanged():
                 self._network_changed(fact, now)
             case ReadyToGoBack(reason):
-                self._tell(
-                    now, Happening.ANSWERING, "the primary is well and waits for a person to give it back", reason
-                )
-            case GoBack():
-                self._tell(now, Happening.PERSON, "a person wants the primary to serve again")
+                self._tell(now, Happening.ANSWERING, "the primary is well and waits for a person", reason)
+            case DrillBegan():
+                want = max(want, self._drill_began(fact, now, wall))
+            case DrillEnded() if self.record is not None and self.record.exercise is not None:
+                want = max(want, self._drill_ended(self.record, fact, now))
+            case Steer():
+                self._tell(now, Happening.PERSON, fact.told, who=fact.who)
+            case Steered(wish):
+                self._tell(now, Happening.PERSON, f"that is over: {wish.told}")
+            case Withheld(reason):
+                self._tell(now, Happening.PERSON, "the backup would serve now if nobody had said to hold", reason)
         if self.record is not None and self.active:
             self.record.seen = max(self.record.seen, self.after(now))
         return want
@@ -179,6 +187,9 @@ class Incidents:
 
     def _verdict_changed(self, change: VerdictChanged, now: float, wall: float) -> Want:
         self._verdict = change.new
+        self._planned = change.planned_after(planned=self._planned)
+        if self._planned and not self.active:
+            return Want.NOTHING
         want = Want.NOTHING
         if change.new is Verdict.SUSPECT or not self.active:
             want = self._begin(change, now, wall)
@@ -194,6 +205,9 @@ class Incidents:
         if change.new is Verdict.PRIMARY:
             record.leave_backup(after)
         record.shift(after, self._side())
+        if record.exercise is not None:
+            record.tell(after, Happening.RAMP, f"the verdict is {change.new.name}", change.reason)
+            return Want.KEEP
         if change.new is Verdict.RAMP:
             record.tell(after, Happening.RAMP, "the primary is tried with 5 % of the visitors", change.reason)
             return Want.KEEP
@@ -206,7 +220,7 @@ class Incidents:
             return want
         first_bad = now if change.first_bad is None else min(change.first_bad, now)
         settled = self._settled
-        if settled is not None and settled.recovered is not None:
+        if settled is not None and settled.recovered is not None and settled.exercise is None:
             if self.after(first_bad) - settled.recovered <= REOPENS_WITHIN_S:
                 self.record = record = settled.copy()
                 record.go_bad(self.after(first_bad))
@@ -216,33 +230,20 @@ class Incidents:
             self._settled = None
         began_unix = wall - (now - first_bad)
         self._origin = first_bad
-        self.record = record = Record(id=_name(self._primary, began_unix), began_unix=began_unix)
-        self.stage = Stage.DRAFT
-        record.before, record.latencies = self._before, tuple(self._latencies)
-        record.backups_down = dict(self._down)
-        record.shift(-BEFORE_S, "primary")
-        if self._before is not None:
-            record.phase(-BEFORE_S, "ok", self._before.status)
-        for at, requests in self._usual:
-            if -BEFORE_S <= self.after(at) < 0:
-                record.flow(self.after(at), "primary", requests)
-        for at, name in self._names:
-            if now - at <= _NAMES_S:
-                evidence.named(record, name, self.after(at))
+        self.record = record = Record(id=name_of(self._primary, began_unix), began_unix=began_unix)
+        self.stage, record.backups_down = Stage.DRAFT, dict(self._down)
+        self._before.fill(record, first_bad, now)
         if change.error is not None:
             record.error, record.detail = change.error.value, change.detail
         self._replay(first_bad)
         return want
 
     def _replay(self, first_bad: float) -> None:
-        """What came just before the verdict is what the verdict is about."""
-        for at, fact in self._pending:
-            if at >= first_bad - _PENDING_S:
-                self._evidence(fact, max(at, first_bad))
-        self._pending.clear()
+        for at, fact in self._before.beginning(first_bad):
+            self._evidence(fact, at)
 
     def _switched(self, record: Record, change: VerdictChanged, after: float, now: float) -> Want:
-        if change.old is Verdict.RAMP:
+        if change.old is Verdict.RAMP and self.stage is Stage.OPEN and record.exercise is None:
             record.tell(after, Happening.RELAPSED, "the primary failed on its way back", change.reason)
             record.shift(after, self._side())
             return Want.KEEP
@@ -250,9 +251,11 @@ class Incidents:
             record.resolved, record.recovered = False, None
             record.episode += 1
             record.tell(after, Happening.REOPENED, f"the primary fails again, for the {nth(record.episode)} time")
-        record.detected = after if record.detected is None else record.detected
+        if record.exercise is None:
+            record.detected = after if record.detected is None else record.detected
         record.switched = after if record.switched is None else record.switched
         record.go_to_backup(after)
+        self._keep_at = now + _KEEP_EVERY_S
         up = [alias for alias in self._backups if alias not in self._down]
         if up:
             name = "the backup" if up[0] == "backup" else up[0]
@@ -261,10 +264,8 @@ class Incidents:
             record.all_down = True
             record.tell(after, Happening.SWITCHED, "the primary is down and so is every backup", change.reason)
         record.shift(after, self._side())
-        first_word = self.stage is not Stage.OPEN
-        self.stage = Stage.OPEN
-        self._keep_at = now + _KEEP_EVERY_S
-        self._close_at = None
+        first_word = self.stage is not Stage.OPEN and record.exercise is None
+        self.stage, self._close_at = Stage.OPEN, None
         if first_word:
             self._tell_at = now + _TELL_AFTER_S
         return Want.KEEP
@@ -286,8 +287,9 @@ class Incidents:
 
     def _close(self, record: Record) -> Want:
         self._close_at = self._tell_at = self._keep_at = None
-        again = self.stage is Stage.CLEARING and self._settled is not None
-        if self.stage is Stage.CLEARING and record.errors == (self._settled.errors if self._settled else 0):
+        before = self._settled if self._settled is not None and self._settled.id == record.id else None
+        again = self.stage is Stage.CLEARING and before is not None
+        if self.stage is Stage.CLEARING and record.errors == (before.errors if before is not None else 0):
             self._forget()
             return Want.NOTHING
         self._settle(record)
@@ -301,6 +303,34 @@ class Incidents:
     def _forget(self) -> None:
         self.record, self.stage = self._settled, Stage.SETTLED if self._settled is not None else Stage.QUIET
 
+    # -- drills
+
+    def _drill_began(self, began: DrillBegan, now: float, wall: float) -> Want:
+        """A record of its own. It is told when it is over."""
+        want = self._close(self.record) if self.record is not None and self._close_at is not None else Want.NOTHING
+        if self.active:
+            return want
+        plan = began.plan
+        self._origin, self._settled = now, None
+        self.record = record = Record(id=name_of(self._primary, wall), began_unix=wall, bad_since=None)
+        record.exercise = drilled.begun(plan)
+        self.stage = Stage.OPEN
+        self._keep_at = now + _KEEP_EVERY_S
+        record.shift(0.0, self._side())
+        record.tell(0.0, Happening.PERSON, f"{plan.who or 'a person'} began {plan.told}", who=plan.who)
+        return max(want, Want.KEEP)
+
+    def _drill_ended(self, record: Record, ended: DrillEnded, now: float) -> Want:
+        if record.exercise is None or self.stage is not Stage.OPEN:
+            return Want.NOTHING
+        after = self.after(now)
+        record.exercise = drilled.ended(record.exercise, ended)
+        record.leave_backup(after)
+        record.tell(after, Happening.RECOVERED, f"the drill is over: {ended.reason}")
+        record.recovered = after
+        self.stage, self._close_at, self._keep_at = Stage.CLOSING, now + _CLOSE_AFTER_S, None
+        return self._close(record) if ended.earnest else Want.KEEP
+
     # -- evidence
 
     def _evidence(self, fact: Probed | Met, now: float) -> Want:
@@ -311,10 +341,9 @@ class Incidents:
         good = isinstance(fact, Probed) and not fact.fact.error
         if record is None or not self.active:
             if not good:
-                self._pending.append((now, fact))
+                self._before.bad(now, fact)
             elif isinstance(fact, Probed):
-                self._before = fact.fact
-                self._latencies.append(fact.latency)
+                self._before.answered(fact)
             return Want.NOTHING
         after = self.after(now)
         if isinstance(fact, Met):
@@ -324,7 +353,8 @@ class Incidents:
 
     def _probed(self, record: Record, fact: ProbeFact, after: float, now: float) -> Want:
         evidence.probed(record, fact, after)
-        if not fact.error and self.stage is Stage.OPEN and self._verdict is Verdict.PRIMARY:
+        drill = record.exercise is not None
+        if not fact.error and self.stage is Stage.OPEN and self._verdict is Verdict.PRIMARY and not drill:
             # The proxy was off when it came back: there was no switch that could have told of it.
             return self._primary_serves(record, "it answered a probe when the proxy was started", after, now)
         return Want.NOTHING
@@ -357,9 +387,9 @@ class Incidents:
             self.record.cut = self.record.cut or change.cut
         self._tell(now, Happening.NETWORK, text, change.reason)
 
-    def _tell(self, now: float, what: Happening, text: str, evidence: str = "") -> None:
+    def _tell(self, now: float, what: Happening, text: str, evidence: str = "", who: str = "") -> None:
         if self.record is not None and self.active:
-            self.record.tell(self.after(now), what, text, evidence)
+            self.record.tell(self.after(now), what, text, evidence, who)
 
     def _side(self) -> str:
         if self._verdict is Verdict.RAMP:
@@ -367,10 +397,3 @@ class Incidents:
         if self._verdict is not Verdict.BACKUP:
             return "primary"
         return "none" if all(alias in self._down for alias in self._backups) else "backup"
-
-
-def _name(primary: str, began_unix: float) -> str:
-    """A name that sorts by time, can be typed, and is hardly ever given twice."""
-    began = datetime.fromtimestamp(began_unix, UTC)
-    mark = hashlib.sha256(f"{primary} {began_unix:.6f}".encode()).hexdigest()[:3]
-    return f"inc_{began:%Y%m%d_%H%M%S}_{mark}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from failover.core.health import HealthMemory  # noqa: TC001 - whoever decodes a memory reads its types
+from failover.core.helm import Steer  # noqa: TC001 - as above
 from failover.core.model import Verdict  # noqa: TC001 - as above
 
 
@@ -12,7 +13,8 @@ from failover.core.model import Verdict  # noqa: TC001 - as above
 class Memory:
     """A `Switch` as a value, taken at the monotonic time `taken`; all other times are ages at that moment.
 
-    Probes in flight are not in it: they die with the process that made them.
+    The `until` of `pin` is how many seconds were left. Probes in flight are not in it: they die with the process that
+    made them.
     """
 
     taken: float
@@ -29,3 +31,4 @@ class Memory:
     cut: bool = False
     heard: dict[str, float] = field(default_factory=dict)
     unheard: dict[str, float] = field(default_factory=dict)
+    pin: Steer | None = None

@@ -124,7 +124,7 @@ class Routing:
 
     `since_unix` is when the present side began to serve; `targets` has the primary first, then the ladder of
     backups. `share` is the percentage of visitors that a RAMP gives to the primary. `memory` is the controller's own
-    and goes back to a successor should it die.
+    and goes back to a successor should it die. `drill` is the sort of a drill that runs, or empty.
     """
 
     verdict: Verdict
@@ -134,3 +134,4 @@ class Routing:
     targets: tuple[TargetState, ...]
     share: int = 100
     memory: bytes = b""
+    drill: str = ""

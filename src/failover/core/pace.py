@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from failover.core.model import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from failover.core.health import Health
 
 _SUSPECT = 0.25
@@ -106,3 +108,21 @@ def hurry_in_doubt(watch: Watch, now: float) -> None:
 def _in_doubt(health: Health) -> float:
     """Several probes at a time, but not while none of them can have been answered yet."""
     return max(_DOUBT, health.slowest)
+
+
+def network_is_fine(primary: Health, backups: Sequence[Watch]) -> bool:
+    """False while all we know of the primary could be our own network's fault: nobody else was heard since."""
+    if not primary.network_only or primary.first_bad is None or not backups:
+        return True
+    return any(watch.heard >= primary.first_bad for watch in backups)
+
+
+def nobody_is_heard(primary: Health, backups: Sequence[Watch], now: float) -> bool:
+    """Whether nobody was heard since the primary was lost. Asks the backups as soon as that may be so."""
+    if not primary.network_only or not primary.bad_row:
+        return False
+    lost = primary.first_bad or 0.0
+    for watch in backups:
+        if watch.started < lost:
+            watch.hurry(now)
+    return all(watch.unheard >= lost for watch in backups)

@@ -20,16 +20,19 @@ _WITHOUT_TRAFFIC = 2.0
 @dataclass(frozen=True, slots=True)
 class Ramp:
     """`length` is a step's in seconds, `since` is when the present one began, monotonic seconds; `proven` says that the
-    primary answered a visitor in it.
+    primary answered a visitor in it. `fixed` is a share that no step changes, that of a drill.
     """
 
     length: float
     since: float
     step: int = 0
     proven: bool = False
+    fixed: int | None = None
 
     @property
     def share(self) -> int:
+        if self.fixed is not None:
+            return self.fixed
         return STEPS[self.step] if self.length else STEPS[-1]
 
     @property

@@ -6,10 +6,11 @@ them to it. A record is plain values, so that it outlives its process.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from failover.core.document import Certificate, Happening, ProbeFact, RequestFact  # noqa: TC001 - its reader reads them
+from failover.core.document import Certificate, Exercise, Happening, ProbeFact, RequestFact  # noqa: TC001 - its reader reads them
 from failover.core.findings import NameFact  # noqa: TC001 - as above
 
 BEFORE_S = 60.0
@@ -68,6 +69,7 @@ class Record:
     id: str
     began_unix: float
     resolved: bool = False
+    exercise: Exercise | None = None
     episode: int = 1
     seen: float = 0.0
     # moments
@@ -238,6 +240,13 @@ class Record:
             shifts=[replace(span) for span in self.shifts],
             buckets=[list(bucket) for bucket in self.buckets],
         )
+
+
+def name_of(primary: str, began_unix: float) -> str:
+    """A name that sorts by time, can be typed, and is hardly ever given twice."""
+    began = datetime.fromtimestamp(began_unix, UTC)
+    mark = hashlib.sha256(f"{primary} {began_unix:.6f}".encode()).hexdigest()[:3]
+    return f"inc_{began:%Y%m%d_%H%M%S}_{mark}"
 
 
 def _thin(spans: list[Span]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from failover.core import drilled
 from failover.core.advice import suggestions
 from failover.core.cause import suspect
 from failover.core.document import (
@@ -67,7 +68,7 @@ def document(record: Record, now: float, setting: Setting) -> Document:
     end = record.recovered if record.resolved and record.recovered is not None else max(now, record.seen)
     counts = _counts(record)
     findings = _findings(record, end, setting)
-    cause = suspect(findings)
+    cause = suspect(findings) if record.exercise is None else None
     subject = Subject.NETWORK if record.cut and record.switched is None else Subject.PRIMARY
     told = Document(
         id=record.id,
@@ -103,9 +104,10 @@ def document(record: Record, now: float, setting: Setting) -> Document:
         ),
         recurrence=setting.recurrence,
         budget=_budget(counts, setting),
+        exercise=record.exercise,
     )
     told = replace(told, summary=_summary(record, told))
-    return replace(told, suggestions=suggestions(told))
+    return replace(told, suggestions=suggestions(told) if told.exercise is None else drilled.advice(told.exercise))
 
 
 # Numbers
@@ -128,6 +130,8 @@ def _counts(record: Record) -> Counts:
 
 
 def _severity(record: Record, counts: Counts) -> Severity:
+    if record.exercise is not None:
+        return Severity.DRILL
     nobody = record.all_down and record.switched is not None
     if nobody or counts.failed > counts.total * _CRITICAL_PART:
         return Severity.CRITICAL
@@ -284,6 +288,8 @@ def _traffic(record: Record) -> tuple[Traffic, ...]:
 
 
 def _title(record: Record, cause: Cause | None) -> str:
+    if record.exercise is not None:
+        return drilled.title(record.exercise)
     if cause is not None and (cause.confidence is not Confidence.LOW or cause.kind in _DEMONSTRATED):
         return cause.title
     return _failing(record)
@@ -297,6 +303,8 @@ def _failing(record: Record) -> str:
 def _summary(record: Record, told: Document) -> str:
     """Two sentences: what failed for how long, and what users saw of it."""
     counts = told.counts
+    if told.exercise is not None:
+        return drilled.summary(told.exercise, counts)
     if told.subject is Subject.NETWORK:
         what = f"Nobody could be reached from here for {lasting(told.durations.outage)}; nothing was switched."
     elif told.resolved:

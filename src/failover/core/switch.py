@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 
+from failover.core import pace
 from failover.core.events import (
     Doubt,
     Effect,
     Event,
-    GoBack,
     NetworkChanged,
     Probe,
     ReadyToGoBack,
@@ -30,20 +30,14 @@ from failover.core.events import (
     Source,
     TargetChanged,
     VerdictChanged,
+    Withheld,
 )
 from failover.core.health import Health, may_be_network, says_nothing
+from failover.core.helm import Helm, Steer
 from failover.core.hold_down import HoldDown
 from failover.core.memory import Memory
 from failover.core.model import PRIMARY, ErrorType, Verdict
-from failover.core.pace import (
-    Rules,
-    Watch,
-    backup_interval,
-    hurry_after_bad,
-    hurry_in_doubt,
-    in_flight_limit,
-    primary_interval,
-)
+from failover.core.pace import Rules, Watch
 from failover.core.ramp import Ramp
 from failover.core.table import TABLE, Sign
 from failover.core.words import lasting
@@ -54,7 +48,7 @@ _BACKUP_FAIL, _BACKUP_RECOVER = 2, 1
 
 
 class Switch:
-    """Knows the primary's verdict and each target's health. `backups` are the aliases of the ladder, in order."""
+    """Knows the primary's verdict and each target's health. `backups` are the aliases of the ladder."""
 
     def __init__(self, rules: Rules, backups: tuple[str, ...], now: float) -> None:
         self._rules = rules
@@ -64,9 +58,11 @@ class Switch:
         self._hold_down = HoldDown()
         self._since = now
         self._ramp = Ramp(rules.ramp_step, now)
-        self._asked = False  # a person wants the primary back
-        self._ready = False  # it could be, and that was told
-        self._cut = False  # our own network is, and that was told
+        self._helm = Helm()
+        self._planned = False  # the backup serves because a person wanted it, not because anything failed
+        # What was told, and is not told again: a switch that somebody's hold keeps back; that the primary could be
+        # given back; that our own network is cut.
+        self._withheld = self._ready = self.network_cut = False
         self.verdict = Verdict.PRIMARY
 
     # What others read.
@@ -89,6 +85,11 @@ class Switch:
             return self._ramp.share
         return 0 if self.verdict is Verdict.BACKUP else 100
 
+    @property
+    def pin(self) -> Steer | None:
+        """What a person wants for the time being."""
+        return self._helm.pin
+
     def usable(self, alias: str) -> bool:
         """False when the target is known bad. Nothing is, before a probe was answered."""
         return not self._watches[alias].health.down
@@ -103,10 +104,13 @@ class Switch:
         times = [watch.due for alias, watch in self._watches.items() if self._may_probe(alias, watch)]
         if self.verdict is Verdict.SUSPECT and self._calming and self._primary.last_bad is not None:
             times.append(self._primary.last_bad + _CALM)
-        if self.verdict is Verdict.BACKUP and self._recovering and not self._rules.failback_manual:
+        way_back = self._helm.pin is None and not self._rules.failback_manual
+        if self.verdict is Verdict.BACKUP and self._recovering and way_back:
             times.append(self._since + self._hold_down.seconds)
-        if self.verdict is Verdict.RAMP:
+        if self.verdict is Verdict.RAMP and self._may_step:
             times.append(self._ramp.next_at)
+        if self._helm.ends_at is not None:
+            times.append(self._helm.ends_at)
         return min(times, default=None)
 
     # What happens.
@@ -116,7 +120,8 @@ class Switch:
         known = self._view()
         up = {alias: self.usable(alias) for alias in self._watches}
         self._take(event, now)
-        effects: list[Effect] = []
+        over = self._helm.expire(self.verdict, now)
+        effects: list[Effect] = [over] if over is not None else []
         while (sign := self._sign(now)) is not None:
             effects.append(self._move(sign, now))
         effects.extend(self._ramp_changed(now))
@@ -128,14 +133,14 @@ class Switch:
         return tuple(effects)
 
     def _take(self, event: Event, now: float) -> None:
-        if isinstance(event, GoBack):
-            self._asked = self._asked or self.verdict is Verdict.BACKUP
+        if isinstance(event, Steer):
+            self._helm.take(event, self.verdict)
         elif isinstance(event, Doubt) and event.target in self._watches:
             watch = self._watches[event.target]
             if event.target == PRIMARY:
                 watch.health.doubt(event.last_good, now)
             # A backup is looked at sooner and judged as usual: it may be all that there is, and busy.
-            hurry_in_doubt(watch, now)
+            pace.hurry_in_doubt(watch, now)
         elif isinstance(event, Signal) and event.target in self._watches:
             self._take_signal(event, self._watches[event.target], now)
 
@@ -157,18 +162,26 @@ class Switch:
         elif watch.health.bad_row > before:
             suspect = self.verdict is Verdict.SUSPECT
             primary = signal.target == PRIMARY
-            hurry_after_bad(watch, self._rules, probe=probe, primary=primary, suspect=suspect, now=now)
+            pace.hurry_after_bad(watch, self._rules, probe=probe, primary=primary, suspect=suspect, now=now)
 
     def _sign(self, now: float) -> Sign | None:
+        if wanted := self._helm.wants(self.verdict):
+            return wanted
+        sign = self._signs(now)
+        return sign if sign is not None and self._helm.allows(sign, self.verdict) else None
+
+    def _signs(self, now: float) -> Sign | None:
+        """What signals and time amount to, whatever anybody wants."""
         health = self._primary
         if self.verdict is Verdict.BACKUP:
             return Sign.PROVEN if self._recovering and self._may_go_back(now) else None
-        if self._row_is_full and self._network_is_fine:
+        if self._row_is_full and pace.network_is_fine(health, self._backup_watches):
             return Sign.DOWN
         if self.verdict is Verdict.RAMP:
             if health.bad_row:
                 return Sign.BAD
-            return Sign.RAMPED if self._ramp.last and now >= self._ramp.next_at else None
+            over = self._ramp.last and now >= self._ramp.next_at
+            return Sign.RAMPED if over or self._ramp.fixed is not None else None
         if self.verdict is Verdict.PRIMARY:
             return Sign.BAD if health.bad_row else None
         calm = self._calming and (health.last_bad is None or now >= health.last_bad + _CALM)
@@ -177,14 +190,19 @@ class Switch:
     def _move(self, sign: Sign, now: float) -> VerdictChanged:
         old, new = self.verdict, TABLE[self.verdict, sign]
         health = self._primary
+        pin = self._helm.pin
         if new is Verdict.BACKUP:
-            self._hold_down = self._hold_down.after_failure(now)
-        elif old is Verdict.BACKUP:
+            self._planned = sign is Sign.WANTED
+            if not self._planned:
+                self._hold_down = self._hold_down.after_failure(now)
+                self._helm.failed()
+        elif old is Verdict.BACKUP and not self._planned:
             self._hold_down = self._hold_down.after_recovery(now)
         reason = self._reason(sign, now)
         self.verdict, self._since = new, now
-        self._ramp = Ramp(self._rules.ramp_step, now)
-        self._asked = self._ready = False
+        fixed = 100 - pin.share if sign is Sign.DRILLED and pin is not None else None
+        self._ramp = Ramp(self._rules.ramp_step, now, fixed=fixed)
+        self._helm.asked = self._ready = False
         self._set_pace(now)
         bad = sign in (Sign.BAD, Sign.DOWN)
         return VerdictChanged(
@@ -196,17 +214,21 @@ class Switch:
             probes=health.bad_probes,
             requests=health.bad_requests,
             first_bad=health.first_bad if bad else None,
-            hold_down=self._hold_down.seconds if new is Verdict.BACKUP else 0.0,
+            hold_down=self._hold_down.seconds if new is Verdict.BACKUP and not self._planned else 0.0,
+            wanted=pin if sign in (Sign.WANTED, Sign.DRILLED) else None,
         )
 
     def _reason(self, sign: Sign, now: float) -> str:
+        if sign in (Sign.WANTED, Sign.DRILLED) and self._helm.pin is not None:
+            return self._helm.pin.told
         if sign is Sign.CALM:
             return f"{PRIMARY} answered a probe, and no bad signal came for {lasting(_CALM)}"
         if sign is Sign.PROVEN:
-            asked = "; a person asked for it" if self._asked else ""
-            return f"{self._proof}, {lasting(now - self._since)} after the switch{asked}"
+            told = f"{self._proof}, {lasting(now - self._since)} after the switch"
+            return f"{told}; a person asked for it" if self._helm.asked else told
         if sign is Sign.RAMPED:
-            return f"{PRIMARY} failed no visitor in the {lasting(now - self._since)} of the ramp"
+            ramped = f"{PRIMARY} failed no visitor in the {lasting(now - self._since)} of the ramp"
+            return ramped if self._ramp.fixed is None else "the drill is over"
         story = self._primary.story(PRIMARY, now)
         recovered = self._hold_down.recovered
         if TABLE[self.verdict, sign] is Verdict.BACKUP and self._hold_down.steps and recovered is not None:
@@ -224,7 +246,8 @@ class Switch:
                 watch.hurry(max(now, watch.started + self._interval(alias, now)))
 
     def _ramp_changed(self, now: float) -> list[Effect]:
-        if self.verdict is not Verdict.RAMP or self._ramp.last or now < self._ramp.next_at:
+        ramping = self.verdict is Verdict.RAMP and self._may_step and not self._ramp.last
+        if not ramping or now < self._ramp.next_at:
             return []
         self._ramp = self._ramp.next(now)
         return [ShareChanged(self._ramp.share)]
@@ -232,29 +255,24 @@ class Switch:
     def _told_once(self, now: float) -> list[Effect]:
         """What is worth a word when it begins, and no move of the verdict."""
         effects: list[Effect] = []
-        ready = self.verdict is Verdict.BACKUP and self._rules.failback_manual and self._recovering
+        manual = self._rules.failback_manual and self._helm.pin is None
+        ready = self.verdict is Verdict.BACKUP and manual and self._recovering
         if ready and not self._ready:
             effects.append(ReadyToGoBack(f"{self._proof}; the way back waits for a person"))
         self._ready = ready
-        cut = self._network_is_cut(now)
-        if cut and not self._cut:
+        suspect = self.verdict is Verdict.SUSPECT
+        cut = suspect and pace.nobody_is_heard(self._primary, self._backup_watches, now) and self._row_is_full
+        if cut and not self.network_cut:
             story = self._primary.story(PRIMARY, now)
             effects.append(NetworkChanged(cut=True, reason=f"{story}; no backup was reached either"))
-        elif self._cut and not cut:
+        elif self.network_cut and not cut:
             effects.append(NetworkChanged(cut=False, reason=f"{PRIMARY} or a backup was heard again"))
-        self._cut = cut
+        self.network_cut = cut
+        withheld = self._signs(now) is Sign.DOWN and not self._helm.allows(Sign.DOWN, self.verdict)
+        if withheld and not self._withheld:
+            effects.append(Withheld(self._primary.story(PRIMARY, now)))
+        self._withheld = withheld
         return effects
-
-    def _network_is_cut(self, now: float) -> bool:
-        """Whether nobody was heard since the primary was lost. Asks the backups as soon as that may be so."""
-        health = self._primary
-        if self.verdict is not Verdict.SUSPECT or not health.network_only or not health.bad_row:
-            return False
-        lost = health.first_bad or 0.0
-        for watch in self._backup_watches:
-            if watch.started < lost:
-                watch.hurry(now)
-        return self._row_is_full and all(watch.unheard >= lost for watch in self._backup_watches)
 
     def _backups_changed(self, up: dict[str, bool], now: float) -> list[Effect]:
         changes: list[Effect] = []
@@ -293,17 +311,9 @@ class Switch:
 
     @property
     def _row_is_full(self) -> bool:
-        """True for a primary that is down by the row at hand, not by one that our own network made and has ended."""
+        # down by the row at hand, not by one that our own network made and has ended
         health = self._primary
         return health.down and health.bad_probes > 0 and health.bad_row >= self._rules.fail_threshold
-
-    @property
-    def _network_is_fine(self) -> bool:
-        """False while all we know of the primary could be our own network's fault: nobody else was heard since."""
-        health = self._primary
-        if not health.network_only or health.first_bad is None or not self._backup_watches:
-            return True
-        return any(watch.heard >= health.first_bad for watch in self._backup_watches)
 
     @property
     def _proof(self) -> str:
@@ -311,9 +321,13 @@ class Switch:
         return f"{PRIMARY} answered {'a probe' if probes == 1 else f'{probes} probes in a row'}"
 
     def _may_go_back(self, now: float) -> bool:
-        if self._asked:
+        if self._helm.asked:
             return True
         return not self._rules.failback_manual and now >= self._since + self._hold_down.seconds
+
+    @property
+    def _may_step(self) -> bool:
+        return self._helm.pin is None and self._ramp.fixed is None
 
     @property
     def _recovering(self) -> bool:
@@ -321,17 +335,17 @@ class Switch:
 
     def _interval(self, alias: str, now: float) -> float:
         if alias == PRIMARY:
-            return primary_interval(self._rules, self.verdict, now - self._since, self._primary)
-        return backup_interval(self._rules, self.verdict, self._watches[alias].health)
+            return pace.primary_interval(self._rules, self.verdict, now - self._since, self._primary)
+        return pace.backup_interval(self._rules, self.verdict, self._watches[alias].health)
 
     def _may_probe(self, alias: str, watch: Watch) -> bool:
         doubted = watch.health.doubts > 0
-        return watch.in_flight < in_flight_limit(self.verdict, primary=alias == PRIMARY, doubted=doubted)
+        return watch.in_flight < pace.in_flight_limit(self.verdict, primary=alias == PRIMARY, doubted=doubted)
 
     def _view(self) -> tuple[object, ...]:
         """What the workers know of all this."""
         targets = tuple((self.usable(alias), self.error(alias) is None) for alias in self._watches)
-        return (self.verdict, self.fail_count, self.recover_count, self.share, self._asked, targets)
+        return (self.verdict, self.fail_count, self.recover_count, self.share, self.pin, self._helm.asked, targets)
 
     # Life after death.
 
@@ -347,9 +361,10 @@ class Switch:
             ramp_step=self._ramp.step,
             ramp_age=now - self._ramp.since,
             ramp_proven=self._ramp.proven,
-            asked=self._asked,
+            asked=self._helm.asked,
+            pin=self._helm.left(now),
             ready=self._ready,
-            cut=self._cut,
+            cut=self.network_cut,
             heard={alias: now - watch.heard for alias, watch in self._watches.items() if watch.heard > -math.inf},
             unheard={alias: now - watch.unheard for alias, watch in self._watches.items() if watch.unheard > -math.inf},
         )
@@ -368,7 +383,9 @@ class Switch:
         recovered = None if memory.recovered_age is None else taken - memory.recovered_age
         switch._hold_down = HoldDown(memory.hold_steps, recovered)
         switch._ramp = Ramp(rules.ramp_step, taken - memory.ramp_age, memory.ramp_step, memory.ramp_proven)
-        switch._asked, switch._ready, switch._cut = memory.asked, memory.ready, memory.cut
+        switch._helm = Helm.restore(memory.pin, taken, asked=memory.asked)
+        switch._planned = switch._helm.asked or switch._helm.pin is not None
+        switch._ready, switch.network_cut = memory.ready, memory.cut
         for alias, health in memory.healths.items():
             if alias in switch._watches:
                 switch._watches[alias].health.restore(health, taken)

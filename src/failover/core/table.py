@@ -15,6 +15,8 @@ class Sign(StrEnum):
     CALM = "a good probe, and 2 s without a bad signal"
     PROVEN = "recover_threshold good probes in a row, and the hold-down passed"
     RAMPED = "the last step of the ramp passed"
+    WANTED = "a person wants the backup"
+    DRILLED = "a drill gives the backup a share of the visitors"
 
 
 TABLE: dict[tuple[Verdict, Sign], Verdict] = {
@@ -26,6 +28,10 @@ TABLE: dict[tuple[Verdict, Sign], Verdict] = {
     (Verdict.RAMP, Sign.BAD): Verdict.BACKUP,
     (Verdict.RAMP, Sign.DOWN): Verdict.BACKUP,  # a fail_threshold of 1, or doubts that come true
     (Verdict.RAMP, Sign.RAMPED): Verdict.PRIMARY,
+    (Verdict.PRIMARY, Sign.WANTED): Verdict.BACKUP,
+    (Verdict.SUSPECT, Sign.WANTED): Verdict.BACKUP,
+    (Verdict.RAMP, Sign.WANTED): Verdict.BACKUP,
+    (Verdict.PRIMARY, Sign.DRILLED): Verdict.RAMP,
 }
 
 

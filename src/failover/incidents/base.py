@@ -48,6 +48,11 @@ class Row:
     last_error: str = ""
     over: bool = False
 
+    @property
+    def is_news(self) -> bool:
+        """Whether the channel does not know yet what it is to be told."""
+        return (self.told_status, self.told_episode) != (self.wanted_status, self.wanted_episode)
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -56,6 +61,29 @@ class Totals:
     since: float = 0.0
     requests: int = 0
     failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What the ledger has of one day of UTC, which begins at `start`. `hidden` requests were answered by a backup."""
+
+    start: float
+    requests: int
+    failed: int
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """What the outbox has of one channel: how many messages wait, when one arrived last (0.0: none yet), and why the
+    last one that failed did. `given_up`: it failed for good, and nothing has arrived since.
+    """
+
+    channel: str
+    waiting: int
+    told_at: float
+    last_error: str
+    given_up: bool
 
 
 class Store(Protocol):
@@ -73,6 +101,12 @@ class Store(Protocol):
     def load(self, incident: str) -> Future[Document | None]:
         """One incident, with the notes of people in its timeline."""
 
+    def listed(self, most: int) -> Future[list[Document]]:
+        """The newest first, with their notes."""
+
+    def note(self, incident: str, who: str, text: str) -> Future[bool]:
+        """Add a line to an incident; False when there is no such incident."""
+
     def recurrence(self, of: Document, days: int = 30) -> Future[Recurrence]:
         """What was there before this incident."""
 
@@ -82,8 +116,13 @@ class Store(Protocol):
     def recall(self, key: str) -> Future[tuple[bytes, float] | None]:
         """The value and when it was kept, Unix seconds."""
 
-    def add_to_ledger(self, at: float, requests: int, failed: int) -> Future[None]:
+    def add_to_ledger(self, at: float, requests: int, failed: int, hidden: int) -> Future[None]:
         """Add to the counts of that hour."""
+
+    def days(self, since: float) -> Future[list[Day]]:
+        """The days in which there were requests, oldest first."""
+
+    def mailboxes(self, channels: tuple[str, ...]) -> Future[list[Mailbox]]: ...
 
     def totals(self, since: float) -> Future[Totals]: ...
 

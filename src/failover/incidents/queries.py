@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from failover.core.document import Document, Entry, Happening, Recurrence, Status
-from failover.incidents.base import Kept, Row, Totals
+from failover.incidents.base import Day, Kept, Mailbox, Row, Totals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -182,13 +182,22 @@ def recall(connection: sqlite3.Connection, key: str) -> tuple[bytes, float] | No
     return None if found is None else (found[0], found[1])
 
 
-def add_to_ledger(connection: sqlite3.Connection, at: float, requests: int, failed: int) -> None:
+def add_to_ledger(connection: sqlite3.Connection, at: float, requests: int, failed: int, hidden: int) -> None:
     with transaction(connection):
         connection.execute(
-            "INSERT INTO ledger (hour, requests, failed) VALUES (?, ?, ?) ON CONFLICT (hour) DO UPDATE SET"
-            " requests = requests + excluded.requests, failed = failed + excluded.failed",
-            (int(at // _HOUR), requests, failed),
+            "INSERT INTO ledger (hour, requests, failed, hidden) VALUES (?, ?, ?, ?) ON CONFLICT (hour) DO UPDATE SET"
+            " requests = requests + excluded.requests, failed = failed + excluded.failed,"
+            " hidden = hidden + excluded.hidden",
+            (int(at // _HOUR), requests, failed, hidden),
         )
+
+
+def days(connection: sqlite3.Connection, since: float) -> list[Day]:
+    found = connection.execute(
+        "SELECT hour / 24, sum(requests), sum(failed), sum(hidden) FROM ledger WHERE hour >= ? GROUP BY 1 ORDER BY 1",
+        (int(since // _HOUR),),
+    )
+    return [Day(day * _DAY, requests, failed, hidden) for day, requests, failed, hidden in found]
 
 
 def totals(connection: sqlite3.Connection, since: float) -> Totals:
@@ -227,6 +236,19 @@ def outbox(connection: sqlite3.Connection, channels: tuple[str, ...]) -> list[Ro
         channels,
     )
     return [_row(values) for values in found]
+
+
+def mailboxes(connection: sqlite3.Connection, channels: tuple[str, ...]) -> list[Mailbox]:
+    found = []
+    for channel in channels:
+        query = f"SELECT {_COLUMNS} FROM outbox WHERE channel = ? ORDER BY wanted_at, incident"  # noqa: S608 - ours
+        rows = [_row(values) for values in connection.execute(query, (channel,))]
+        waiting = [row for row in rows if not row.over and row.is_news]
+        errors = [row.last_error for row in rows if row.last_error]
+        told_at = max((row.told_at for row in rows), default=0.0)
+        given_up = bool(rows) and rows[-1].over and rows[-1].is_news
+        found.append(Mailbox(channel, len(waiting), told_at, errors[-1] if errors else "", given_up))
+    return found
 
 
 def put(connection: sqlite3.Connection, row: Row) -> None:

@@ -32,6 +32,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE memory (key TEXT PRIMARY KEY, value BLOB NOT NULL, at REAL NOT NULL);
     CREATE TABLE ledger (hour INTEGER PRIMARY KEY, requests INTEGER NOT NULL, failed INTEGER NOT NULL);
     """,
+    """
+    ALTER TABLE ledger ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from failover.core.document import Document, Recurrence
-    from failover.incidents.base import Kept, Row, Totals
+    from failover.incidents.base import Day, Kept, Mailbox, Row, Totals
     from failover.settings.model import Settings
 
 _CLOSES_WITHIN_S = 3.0
@@ -117,8 +117,28 @@ class SqliteStore:
     def recall(self, key: str) -> Future[tuple[bytes, float] | None]:
         return self._do(lambda connection: queries.recall(connection, key))
 
-    def add_to_ledger(self, at: float, requests: int, failed: int) -> Future[None]:
-        return self._do(lambda connection: queries.add_to_ledger(connection, at, requests, failed))
+    def add_to_ledger(self, at: float, requests: int, failed: int, hidden: int) -> Future[None]:
+        return self._do(lambda connection: queries.add_to_ledger(connection, at, requests, failed, hidden))
+
+    def days(self, since: float) -> Future[list[Day]]:
+        return self._do(lambda connection: queries.days(connection, since))
+
+    def mailboxes(self, channels: tuple[str, ...]) -> Future[list[Mailbox]]:
+        return self._do(lambda connection: queries.mailboxes(connection, channels))
+
+    def listed(self, most: int) -> Future[list[Document]]:
+        return self._do(lambda connection: queries.listed(connection, most))
+
+    def note(self, incident: str, who: str, text: str) -> Future[bool]:
+        at = time.time()  # noqa: TID251 - people read it in their own time
+
+        def write(connection: sqlite3.Connection) -> bool:
+            if queries.load(connection, incident) is None:
+                return False
+            queries.note(connection, incident, at, who, text)
+            return True
+
+        return self._do(write)
 
     def totals(self, since: float) -> Future[Totals]:
         return self._do(lambda connection: queries.totals(connection, since))

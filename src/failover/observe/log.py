@@ -22,7 +22,7 @@ from failover import __version__
 from failover.settings.secret import MASK, mask_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
@@ -62,17 +62,26 @@ def get(room: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(room=room))
 
 
-def configure(json_logs: bool, level: str = "info", secrets: Iterable[str] = ()) -> None:
-    """Say how and how much to log: `level` is debug, info, warning or error. `secrets` are texts to mask anywhere."""
+def configure(
+    json_logs: bool,
+    level: str = "info",
+    secrets: Iterable[str] = (),
+    listener: Callable[[EventDict], None] | None = None,
+) -> None:
+    """Say how and how much to log: `level` is debug, info, warning or error. `secrets` are texts to mask anywhere.
+
+    `listener` gets a copy of each line with an action from level info on, masked, in the thread that logs it.
+    """
     least = getattr(logging, level.upper())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             _Masking(secrets),
+            *([_Listening(listener, least)] if listener is not None else []),
             _as_json if json_logs else _AsText(colour=os.isatty(_STDERR) and not os.environ.get("NO_COLOR")),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        wrapper_class=structlog.make_filtering_bound_logger(least if listener is None else min(least, logging.INFO)),
         logger_factory=_Stderr,
         cache_logger_on_first_use=False,  # a reload may change the level
     )
@@ -152,6 +161,21 @@ class _Masking:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return mask_text(text)
+
+
+class _Listening:
+    """Somebody else wants to know as well, whatever the level of the log is."""
+
+    def __init__(self, listener: Callable[[EventDict], None], least: int) -> None:
+        self._listener = listener
+        self._least = least
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if event.get("action") and event["level"] != "debug" and event.get("room") != _ACCESS:
+            self._listener(dict(event))
+        if getattr(logging, event["level"].upper()) < self._least:
+            raise structlog.DropEvent
+        return event
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

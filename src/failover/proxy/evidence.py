@@ -24,6 +24,7 @@ GATEWAY_ERRORS = frozenset((502, 503, 504, *range(520, 527), 530))
 _MOST_KEYS = 300
 _MOST_CLIENTS = 100_000
 _MOST_SAMPLES = 5
+_MOST_TARGETS = 20
 _BODY = 1024
 _LONGEST = 200
 _OTHER = b"(other paths)"
@@ -44,10 +45,14 @@ class Evidence:
         self._sampled = 0
         self._body = b""
         self._backup_ok: float | None = None
+        self._naming = False
+        self._targets: set[bytes] = set()
 
-    def verdict_changed(self, verdict: Verdict) -> None:
-        """Count everybody while the primary is in doubt or down."""
-        recording = verdict is not Verdict.PRIMARY
+    def verdict_changed(self, verdict: Verdict, drill: str = "") -> None:
+        """Count everybody while the primary is in doubt or down, and in a drill."""
+        recording = verdict is not Verdict.PRIMARY or bool(drill)
+        self._naming = drill == "shadow"
+        self._targets.clear()
         if recording and not self.recording:
             self._sampled = 0
             self._clients.clear()
@@ -69,6 +74,8 @@ class Evidence:
             self._backup_ok = monotonic()
         if outcome in {"rescued", "failed"} and self._sampled < _MOST_SAMPLES:
             self._sample(exchange, outcome)
+        if self._naming and exchange.head.method == b"GET" and len(self._targets) < _MOST_TARGETS:
+            self._targets.add(exchange.head.target)
         if self.recording:
             number = exchange.downstream.client.number(exchange.head)
             if number not in self._clients and len(self._clients) < _MOST_CLIENTS:
@@ -131,7 +138,9 @@ class Evidence:
             samples=self._samples,
             body=self._body,
             backup_ok=self._backup_ok,
+            targets=[target.decode("latin-1") for target in self._targets],
         )
+        self._targets.clear()
         self._rows.clear()
         self._held = self._delivered = 0
         self._new_clients, self._samples = [], []

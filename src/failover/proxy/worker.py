@@ -197,7 +197,7 @@ class Worker:
 
     def _told(self, message: Told) -> None:
         """Route by this from now on."""
-        before = self.routing.verdict if hasattr(self, "routing") else None
+        before, drill = (self.routing.verdict, self.routing.drill) if hasattr(self, "routing") else (None, "")
         unusable = {state.alias for state in message.routing.targets if not state.usable}
         lost = [pool for pool in self.pools.values() if pool.usable and pool.alias in unusable]
         found = any(not pool.usable and pool.alias not in unusable for pool in self.pools.values())
@@ -214,9 +214,10 @@ class Worker:
         self._chosen_writes = self._pools(ladder(routing, safe=False, chosen=True))
         for pool in lost:
             self._ask_others(pool, waiting_for=0.0)
-        if routing.verdict is not before:
+        if routing.verdict is not before or routing.drill != drill:
             self._tell_evidence()  # what it belongs to may be over for the controller in a moment
-            self.evidence.verdict_changed(routing.verdict)
+            self.evidence.verdict_changed(routing.verdict, routing.drill)
+        if routing.verdict is not before:
             self._verdict_changed(before, routing.verdict)
         elif found and routing.verdict is Verdict.BACKUP:
             self._ask_others(self.primary, waiting_for=0.0)  # it was asked because there was nobody else

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from failover.channel import Counters, Failure, Hello, Peer, Told
 from failover.controller import loop as loop_module
 from failover.controller import memory
-from failover.controller.loop import Controller, Tally
+from failover.controller.loop import Controller
 from failover.controller.recorder import Quiet
+from failover.controller.tally import Tally
 from failover.core.model import ErrorType, Kind, Routing, TargetState, Verdict
 from failover.core.pace import Rules
 from failover.core.switch import Switch

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from failover.core.document import Happening, ProbeFact
-from failover.core.events import GoBack, NetworkChanged, ShareChanged, TargetChanged, Tick, VerdictChanged
+from failover.core.events import NetworkChanged, ShareChanged, TargetChanged, Tick, VerdictChanged
 from failover.core.facts import Met, Named, Probed, Seen, Usual
 from failover.core.findings import NameFact
+from failover.core.helm import Steer, Wish
 from failover.core.incident import Incidents, Stage, Want
 from failover.core.model import ErrorType, Verdict
 from failover.core.record import Record
@@ -303,7 +304,7 @@ def test_good_probes_between_bad_ones_are_counted_and_those_of_the_recovery_are_
 
 def test_a_person_is_in_the_timeline(story):
     story.fails(10)
-    story.at(20, GoBack())
+    story.at(20, Steer(Wish.PRIMARY))
     assert story.life.record.lines[-1].what is Happening.PERSON
 
 

@@ -25,7 +25,6 @@ from failover.core.events import (
     Doubt,
     Effect,
     Event,
-    GoBack,
     NetworkChanged,
     Probe,
     ReadyToGoBack,
@@ -36,7 +35,9 @@ from failover.core.events import (
     TargetChanged,
     Tick,
     VerdictChanged,
+    Withheld,
 )
+from failover.core.helm import Steer, Steered, Wish
 from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState
 from failover.core.pace import Rules
 from failover.core.routing import ladder
@@ -155,6 +156,10 @@ def name_of(change: Change) -> str:
             return "waits for a person"
         case NetworkChanged():
             return "network cut" if change.cut else "network back"
+        case Steered():
+            return f"{change.wish.wish} is over"
+        case Withheld():
+            return "would switch"
     return f"{change.target} {'up' if change.usable else 'down'}"
 
 
@@ -198,7 +203,11 @@ def happen(world: World, what: str) -> None:
         for _ in range(int(found[1])):
             world.handle(Doubt(found[2], float(found[3] or -1)))
     elif what == "a person wants the primary back":
-        world.handle(GoBack())
+        world.handle(Steer(Wish.PRIMARY))
+    elif found := re.fullmatch(r"(a person|a drill) wants (\w+)(?: of (\d+) %)?(?: for ([\d.]+) s)?", what):
+        until = world.now + float(found[4]) if found[4] else None
+        share = int(found[3] or 0)
+        world.handle(Steer(Wish(found[2]), "somebody", until, share=share, drill=found[1] == "a drill"))
     elif found := re.fullmatch(r"the controller dies, reborn at ([\d.]+)", what):
         world.die(float(found[1]))
     elif found := re.fullmatch(r"(\S+) is (.+)", what):

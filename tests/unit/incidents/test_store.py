@@ -98,8 +98,8 @@ def test_old_ones_that_are_over_are_forgotten(store):
     now(store.save(numbered(1), b"", ("a",)))
     now(store.save(numbered(2, status=Status.OPEN), b""))
     now(store.save(numbered(90), b""))
-    now(store.add_to_ledger(at(3600).timestamp(), 5, 1))
-    now(store.add_to_ledger(at(90 * 3600).timestamp(), 7, 2))
+    now(store.add_to_ledger(at(3600).timestamp(), 5, 1, 0))
+    now(store.add_to_ledger(at(90 * 3600).timestamp(), 7, 2, 0))
     assert now(store.prune(at(50 * 3600).timestamp())) == 1
     assert now(store.load("inc_001")) is None
     assert now(store.load("inc_002")) is not None
@@ -112,7 +112,7 @@ def test_memory_and_ledger(store):
     now(store.remember("k", b"2"))
     assert now(store.recall("k"))[0] == b"2"
     for second in (0, 10, 3600):
-        now(store.add_to_ledger(at(second).timestamp(), 100, 1))
+        now(store.add_to_ledger(at(second).timestamp(), 100, 1, 0))
     assert now(store.totals(0.0)).requests == 300
     later = now(store.totals(at(3600).timestamp()))
     assert (later.requests, later.failed) == (100, 1)
