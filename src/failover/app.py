@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from failover.admin import server
+from failover.admin.history import Named
+from failover.admin.server import Plan
 from failover.controller import main as controller
 from failover.incidents.store import open_store
 from failover.notify import courier
 from failover.notify.channels import channels
+from failover.notify.trial import try_all
 from failover.observe import log
 from failover.proxy import worker
 from failover.settings.machine import raise_file_limit
+from failover.settings.rows import SETTINGS
+from failover.settings.source import DEFAULT
 from failover.supervisor import systemd
 from failover.supervisor.main import Roles, Supervisor
-from failover.supervisor.sockets import open_admin, open_public, url_of
+from failover.supervisor.sockets import DEFAULT_ADMIN, open_admin, open_public, url_of
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from failover.admin.base import Desk, Pages
     from failover.incidents.base import Store
     from failover.launch import Launch
     from failover.notify.base import Courier
@@ -42,10 +51,15 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     public = activated or open_public(settings.listen)
     _tell(settings, public)
 
-    def reread() -> Settings:
-        return reload().settings
+    sources = Sources()
+    sources.learn(loaded)
 
-    run_controller = partial(controller.run, open_store, _hire_courier)
+    def reread() -> Settings:
+        again = reload()
+        sources.learn(again)
+        return again.settings
+
+    run_controller = partial(controller.run, open_store, _hire_courier, partial(_open_pages, sources))
     roles = Roles(partial(_child, run_controller), partial(_child, worker.run))
     admin = open_admin(settings.admin_listen)
     return Supervisor(roles, settings, public, reread, admin=admin, activated=bool(activated)).run()
@@ -59,6 +73,49 @@ def _child(run: Callable[[Launch], int], launch: Launch) -> int:
 
 def _hire_courier(settings: Settings, store: Store) -> Courier:
     return courier.start(store, channels(settings.webhook_url, settings.webhook_format, settings.webhook_secret))
+
+
+class Sources:
+    """Where the settings came from, for the page that shows them; of the last few readings that there were."""
+
+    def __init__(self) -> None:
+        self._known: list[Loaded] = []
+
+    def learn(self, loaded: Loaded) -> None:
+        self._known = [*self._known[-3:], loaded]
+
+    def rows(self, settings: Settings) -> list[tuple[str, str, str]]:
+        """Each setting as one would write it, secrets masked, and its source."""
+        sources = next((one.sources for one in self._known if one.settings is settings), {})
+        rows = []
+        for key, setting in SETTINGS.items():
+            written = setting.write(getattr(settings, key))
+            value = ", ".join(written) if isinstance(written, list) else written
+            rows.append((key, value or "none", str(sources.get(key, DEFAULT))))
+        return rows
+
+
+def _open_pages(sources: Sources, launch: Launch, store: Store, desk: Desk) -> Pages:
+    settings = launch.settings
+    told = channels(settings.webhook_url, settings.webhook_format, settings.webhook_secret)
+
+    async def test_channels() -> list[tuple[str, str, bool, str]]:
+        trials = await try_all(told, settings.primary, settings.backup, datetime.now(UTC))
+        return [(trial.channel, trial.format, trial.delivered, trial.said) for trial in trials]
+
+    plan = Plan(
+        local=launch.admin,
+        public=launch.pages_listening,
+        ports=tuple(port for url in launch.public if (port := urlsplit(url).port)),
+        local_host=(settings.admin_listen or DEFAULT_ADMIN).host,
+        token=settings.admin_token or "",
+        public_url=settings.public_url,
+        slo=settings.slo,
+        channels=[Named(one.key, one.name, one.format) for one in told],
+        rows=sources.rows(settings),
+        test_channels=test_channels,
+    )
+    return server.start(plan, store, desk)
 
 
 def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:

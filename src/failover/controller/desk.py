@@ -21,7 +21,7 @@ from failover.core.words import lasting
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from failover.admin.base import Pages
     from failover.controller.loop import Controller
@@ -70,6 +70,9 @@ class Desk:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(_TICK_S, self._tick)
         self._controller.board.tick()
+        switch = self._controller.switch
+        if switch is not None and switch.verdict in (Verdict.BACKUP, Verdict.RAMP):
+            self._controller.board.counters["backup_seconds",] += 1
         self._drills.look()
         self._publish()
 
@@ -99,12 +102,12 @@ class Desk:
     def asked_by_users(self, targets: Sequence[str]) -> None:
         self._drills.asked_by_users(targets)
 
-    def heard(self, event: dict[str, Any]) -> None:
+    def heard(self, event: MutableMapping[str, Any]) -> None:
         """A line of the log, from any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hear, event, _wall())
 
-    def _hear(self, event: dict[str, Any], at: float) -> None:
+    def _hear(self, event: MutableMapping[str, Any], at: float) -> None:
         facts = {key: value for key, value in event.items() if value is not None and key not in _NOT_FACTS}
         action = str(event.get("action", ""))
         counters = self._controller.board.counters

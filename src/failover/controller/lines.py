@@ -26,13 +26,16 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
     facts = {"reason": change.reason, "verdict": change.new.value}
     if change.new is Verdict.SUSPECT:
         _log.warning("primary is suspected", action="failover.suspected", error=change.error, **facts)
+    elif change.wanted is not None and change.new is Verdict.RAMP:
+        _log.info(_share(100 - change.wanted.share), action="failover.ramp", **facts)
+    elif change.wanted is not None:
+        _log.info(f"switched to {_first(backups)}", action="failover.switched", **facts)
     elif change.old is Verdict.RAMP and change.new is Verdict.BACKUP:
         what = "the primary failed on its way back, no visitor gets it any more"
         _log.warning(what, action="failover.relapsed", error=change.error, **facts)
     elif change.new is Verdict.BACKUP:
         if backups:
-            name = "the backup" if backups[0] == "backup" else backups[0]
-            _log.warning(f"switched to {name}", action="failover.switched", error=change.error, **facts)
+            _log.warning(f"switched to {_first(backups)}", action="failover.switched", error=change.error, **facts)
         else:
             what = "the primary is down and so is every backup, trying the primary anyway"
             _log.error(what, action="failover.switched", error=change.error, **facts)
@@ -42,6 +45,10 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
         _log.info("switched back to the primary", action="failover.recovered", **facts)
     else:
         _log.info("primary is no longer suspected", action="failover.cleared", **facts)
+
+
+def _first(backups: tuple[str, ...]) -> str:
+    return "the backup" if not backups or backups[0] == "backup" else backups[0]
 
 
 def target_changed(change: TargetChanged) -> None:
@@ -136,7 +143,8 @@ def learned_from_store(verdict: Verdict, age: float) -> None:
 
 
 def incident(told: Document) -> None:
-    what = f"incident {told.id} is {'over' if told.resolved else 'open'}"
+    kind = "incident" if told.exercise is None else "the record of drill"
+    what = f"{kind} {told.id} is {'over' if told.resolved else 'open'}"
     facts = {"reason": told.summary, "incident": told.id, "severity": told.severity.value}
     if told.resolved:
         _log.info(what, action="incident.resolved", **facts)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from failover.controller.desk import Desk
 from failover.controller.loop import Controller
 from failover.controller.recorder import Recorder
+from failover.observe import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from failover.admin.base import Pages
     from failover.incidents.base import Store
     from failover.launch import Launch
     from failover.notify.base import Courier
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def run(
-    open_store: Callable[[Settings], Store], hire_courier: Callable[[Settings, Store], Courier], launch: Launch
+    open_store: Callable[[Settings], Store],
+    hire_courier: Callable[[Settings, Store], Courier],
+    open_pages: Callable[[Launch, Store, Desk], Pages],
+    launch: Launch,
 ) -> int:
     """Serve until told to stop. The exit code of the process."""
     gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
@@ -29,11 +35,22 @@ def run(
     asyncio.set_event_loop(loop)
     store = open_store(launch.settings)
     courier = hire_courier(launch.settings, store)
+    pages: Pages | None = None
     try:
         recorder = Recorder(launch.settings, loop, store, courier)
-        loop.run_until_complete(Controller(launch, loop, recorder).run())
+        controller = Controller(launch, loop, recorder)
+        desk = Desk(launch, loop, controller, recorder)
+        log.configure(launch.settings.json_logs, launch.settings.log_level, listener=desk.heard)
+        pages = open_pages(launch, store, desk)
+        desk.open(pages)
+        try:
+            loop.run_until_complete(controller.run())
+        finally:
+            desk.close()
     finally:
         loop.close()
+        if pages is not None:
+            pages.close()
         courier.close()
         store.close()
     return 0

@@ -243,7 +243,8 @@ class Incidents:
             self._evidence(fact, at)
 
     def _switched(self, record: Record, change: VerdictChanged, after: float, now: float) -> Want:
-        if change.old is Verdict.RAMP and self.stage is Stage.OPEN and record.exercise is None:
+        relapsed = change.old is Verdict.RAMP and change.wanted is None and record.exercise is None
+        if relapsed and self.stage is Stage.OPEN:
             record.tell(after, Happening.RELAPSED, "the primary failed on its way back", change.reason)
             record.shift(after, self._side())
             return Want.KEEP

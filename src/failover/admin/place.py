@@ -1,0 +1,98 @@
+"""The control socket: how the commands of this machine find the proxy that runs on it, whatever it was told.
+
+It is a Unix socket in a folder that only this user and root can open, named after the port that the proxy listens on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from failover.observe import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LONGEST = 100  # bytes of a path: systems allow 104 to 108
+_log = log.get("admin")
+
+
+def folders(environ: Mapping[str, str], uid: int) -> Iterator[Path]:
+    """Where it may be, the best first: found by the proxy and by its commands in the same way."""
+    if given := environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:  # systemd's RuntimeDirectory=, a list
+        yield Path(given)
+    if uid == 0:
+        yield Path("/run/failover")
+    if given := environ.get("XDG_RUNTIME_DIR", ""):
+        yield Path(given) / "failover"
+    yield Path("/tmp") / f"failover-{uid}"  # noqa: S108 - its owner and mode are looked at before it is used
+
+
+def control_socket(ports: tuple[int, ...]) -> tuple[socket.socket | None, Path | None]:
+    """Listen there; None and a line in the log where that cannot be: the admin listener does without."""
+    if not ports:
+        return None, None
+    reasons = []
+    for folder in folders(os.environ, os.geteuid()):
+        path = folder / f"{ports[0]}.sock"
+        try:
+            return _listen(path), path
+        except OSError as error:
+            reasons.append(f"{folder}: {(error.strerror or str(error)).lower()}")
+    what = "commands find this proxy by its admin listener only"
+    _log.info(what, action="admin.no_socket", reason="; ".join(reasons))
+    return None, None
+
+
+def find_control_sockets(port: int) -> list[Path]:
+    """Sockets of proxies that listen on this port, as far as we may open them."""
+    mine = [folder / f"{port}.sock" for folder in folders(os.environ, os.geteuid())]
+    if os.geteuid() == 0:  # root may ask everybody's
+        mine += sorted(Path("/run/user").glob(f"*/failover/{port}.sock"))
+        mine += sorted(Path("/tmp").glob(f"failover-*/{port}.sock"))  # noqa: S108 - only looked at
+    found = []
+    for path in dict.fromkeys(mine):
+        with suppress(OSError):
+            if stat.S_ISSOCK(path.stat().st_mode):
+                found.append(path)
+    return found
+
+
+def _listen(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > _LONGEST:
+        raise OSError("its path is too long for a socket")
+    folder = path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = folder.stat()
+    if owner.st_uid != os.geteuid() or stat.S_IMODE(owner.st_mode) & 0o022:
+        raise OSError("it belongs to somebody else")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_dead(path):
+            path.unlink(missing_ok=True)
+        listening.bind(os.fspath(path))
+        path.chmod(0o600)
+        listening.listen(16)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether nobody answers there any more: what a killed controller has left."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.settimeout(0.2)
+        probe.connect(os.fspath(path))
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        probe.close()
