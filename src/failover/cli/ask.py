@@ -15,8 +15,8 @@ from failover.settings.places import parse_listen
 from failover.settings.types import Listen
 
 DEFAULT_LISTEN = "0.0.0.0:8080"  # the model's, without the cost of the model; a test compares them
-_LARGEST = 1024 * 1024
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LARGEST = 8 * 1024 * 1024
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def _a_number(_ctx: click.Context, _param: click.Parameter, seconds: float) -> float:
@@ -55,24 +55,32 @@ def ask(listen: Listen, path: str, timeout: float) -> tuple[int, bytes]:
     """Status and body of `GET path`. Raises UnreachableError with a sentence."""
     if listen.port == 0:
         raise UnreachableError("the proxy listens on a port that the system chose; name it with --listen")
-    place = Listen(_HERE.get(listen.host, listen.host), listen.port)
-    deadline = time.monotonic() + timeout
+    place = Listen(HERE.get(listen.host, listen.host), listen.port)
+    request = f"GET {path} HTTP/1.0\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((place.host, place.port), timeout) as connection:
-            # HTTP/1.0: the answer ends where the connection does
-            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode())
-            raw = bytearray()
-            while len(raw) < _LARGEST and (data := connection.recv(65536)):
-                raw += data
-                connection.settimeout(max(0.001, deadline - time.monotonic()))
+            return exchange(connection, request, timeout, str(place))
     except TimeoutError:
         raise UnreachableError(f"nothing answered on {place} within {timeout:g} seconds") from None
     except OSError as error:
         raise UnreachableError(
             f"nothing answers on {place}: {error.strerror or error}; is the proxy running, and is it there? (--listen)"
         ) from None
+
+
+def exchange(connection: socket.socket, request: bytes, timeout: float, name: str) -> tuple[int, bytes]:
+    """Send a request of HTTP/1.0, whose answer ends where the connection does: status and body.
+
+    Raises OSError, and UnreachableError for what is no HTTP.
+    """
+    deadline = time.monotonic() + timeout
+    connection.sendall(request)
+    raw = bytearray()
+    while len(raw) < _LARGEST and (data := connection.recv(65536)):
+        raw += data
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
     head, _, body = bytes(raw).partition(b"\r\n\r\n")
     words = head.split(b"\r\n", 1)[0].split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        raise UnreachableError(f"what answers on {place} does not speak HTTP")
+        raise UnreachableError(f"what answers on {name} does not speak HTTP")
     return int(words[1]), body

@@ -1,0 +1,141 @@
+"""Talking to the proxy that runs here: through its control socket, or its admin listener where there is none.
+
+A command finds the proxy by the port it listens on; without a word about that, by its being the only one here.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from failover.admin.place import find_control_sockets, running_ports
+from failover.cli.ask import HERE, PLACE_FLAGS, exchange, find_listen
+from failover.errors import UnreachableError
+from failover.settings.places import OFF
+from failover.settings.types import Listen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADMIN_FLAGS: list[click.Parameter] = [
+    *PLACE_FLAGS,
+    click.Option(["--admin-listen"], metavar="ADDRESS", help="Its admin listener, where there is no control socket."),
+    click.Option(["--admin-token"], metavar="TOKEN", help="The token of that listener, if it has one."),
+]
+
+_DEFAULT_ADMIN = ("127.0.0.1", 8081)
+_NAMING = ("FAILOVER_LISTEN", "FAILOVER_CONFIG", "PORT")
+
+WHO = click.Option(["--who"], metavar="NAME", help="Who says so, for the timeline; your login name if nobody is named.")
+
+
+class Proxy:
+    """A proxy that was found. `name` is where, for sentences."""
+
+    def __init__(self, place: Path | tuple[str, int], token: str | None, timeout: float) -> None:
+        self._place = place
+        self._token = token
+        self._timeout = timeout
+        self.name = str(place) if not isinstance(place, tuple) else f"{place[0]}:{place[1]}"
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, order: dict[str, Any]) -> Any:
+        return self._ask("POST", path, json.dumps({key: value for key, value in order.items() if value is not None}))
+
+    def _ask(self, method: str, path: str, body: str | None) -> Any:
+        status, raw = self._exchange(method, path, body)
+        try:
+            said = json.loads(raw)
+        except ValueError:
+            said = None
+        if status == 200 and said is not None:
+            return said
+        detail = said.get("detail") if isinstance(said, dict) else None
+        if status == 401:
+            raise UnreachableError(f"{self.name} wants a token: give it as --admin-token or FAILOVER_ADMIN_TOKEN")
+        if detail:
+            raise UnreachableError(str(detail))
+        raise UnreachableError(f"what answers on {self.name} gave status {status} for {path}; is it another server?")
+
+    def _exchange(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
+        fields = [f"X-Failover-Who: {login()}"]
+        if self._token:
+            fields.append(f"Authorization: Bearer {self._token}")
+        data = (body or "").encode()
+        if body is not None:
+            fields += ["Content-Type: application/json", f"Content-Length: {len(data)}"]
+        lines = [f"{method} {path} HTTP/1.0", f"Host: {self._host}", "Connection: close", *fields, "", ""]
+        request = "\r\n".join(lines).encode("latin-1", "replace") + data
+        try:
+            with self._connect() as connection:
+                return exchange(connection, request, self._timeout, self.name)
+        except TimeoutError:
+            raise UnreachableError(f"nothing answered on {self.name} within {self._timeout:g} seconds") from None
+        except OSError as error:
+            why = error.strerror or error
+            raise UnreachableError(f"nothing answers on {self.name}: {why}; is the proxy running?") from None
+
+    @property
+    def _host(self) -> str:
+        return "localhost" if not isinstance(self._place, tuple) else self.name
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._place, tuple):
+            return socket.create_connection(self._place, self._timeout)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self._timeout)
+        try:
+            connection.connect(os.fspath(self._place))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+def find_proxy(
+    *, listen: str | None, config: str | None, timeout: float, admin_listen: str | None, admin_token: str | None
+) -> Proxy:
+    """The proxy that is meant. Raises UnreachableError with a sentence, SettingsError for what cannot be read."""
+    if not admin_listen and (path := _control_socket(listen, config)) is not None:
+        return Proxy(path, None, timeout)
+    settings = _admin(listen, config, admin_listen, admin_token)
+    address = settings["admin_listen"] or Listen(*_DEFAULT_ADMIN)
+    if address == OFF:
+        raise UnreachableError("no proxy was found: there is no control socket here, and admin_listen is off")
+    return Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)
+
+
+def _control_socket(listen: str | None, config: str | None) -> Path | None:
+    """The socket of the proxy on that port; without a word about the port, of the only one that runs here."""
+    found = find_control_sockets(find_listen(listen, config).port)
+    if found or listen or config or any(os.environ.get(name) for name in _NAMING):
+        return found[0] if found else None
+    ports = running_ports()
+    if len(ports) > 1:
+        flags = ", ".join(f"--listen {port}" for port in ports)
+        raise UnreachableError(f"several proxies run here; say which one is meant: {flags}")
+    return find_control_sockets(ports[0])[0] if ports else None
+
+
+def _admin(listen: str | None, config: str | None, admin_listen: str | None, admin_token: str | None) -> dict[str, Any]:
+    from failover.settings.sources import load_some  # noqa: PLC0415 - 100 ms that the usual case does not need
+
+    given = {"listen": listen, "config": config, "admin_listen": admin_listen, "admin_token": admin_token}
+    return load_some(
+        ("admin_listen", "admin_token"), {key: value for key, value in given.items() if value is not None}, os.environ
+    )
+
+
+def login() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "somebody"
+    return "".join(one for one in name if one.isprintable())[:80] or "somebody"
