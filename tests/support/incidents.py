@@ -17,6 +17,7 @@ from failover.core.document import (
     Entry,
     ErrorCount,
     Evidence,
+    Exercise,
     Happening,
     Moments,
     PathCount,
@@ -319,7 +320,41 @@ def long() -> Document:
     )  # fmt: skip
 
 
+def drill() -> Document:
+    """A full drill that did not pass: the backup looks different on two paths. It was asked by the shadow before."""
+    return replace(
+        sparse(),
+        id="inc_20261123_141320_d1",
+        status=Status.RESOLVED,
+        severity=Severity.DRILL,
+        title="Shadow drill: 2 of 41 answers differed between primary and backup",
+        summary="The backup was asked 41 questions of users, 1 min planned: 2 of the answers differed. No user saw it.",
+        moments=Moments(first_bad=at(0), recovered=at(60)),
+        updated=at(62),
+        cause=None,
+        timeline=(
+            entry(0, Happening.PERSON, "began a shadow drill of 60 s: the backup is asked what users ask", who="Ann"),
+            entry(60, Happening.RECOVERED, "the drill is over: 2 of 41 answers differed between primary and backup"),
+        ),
+        exercise=Exercise(
+            sort="shadow",
+            planned=60.0,
+            who="Ann",
+            passed=False,
+            reason="2 of 41 answers differed between primary and backup",
+            compared=41,
+            different=2,
+            findings=(
+                "/items/:id: the title is “Shop” on the primary and “Error” on the backup",
+                "/about: the status is 200 on the primary and 404 on the backup",
+            ),
+        ),
+        suggestions=("Look at both sides with failover check, and repeat the drill.",),
+    )
+
+
 ALL = {
+    "drill": drill,
     "resolved": resolved,
     "opened": opened,
     "sparse": sparse,

@@ -47,7 +47,7 @@ texts = st.lists(st.sampled_from(ATTACKS) | st.text(max_size=12), max_size=10).m
 def documents(draw) -> Document:
     """With up to 500 entries in the timeline, and each text that may be foreign made of attacks."""
     some = cycle(draw(st.lists(texts, min_size=1, max_size=6)))
-    whole = draw(st.sampled_from([ALL[name]() for name in ("resolved", "opened", "long", "sparse")]))
+    whole = draw(st.sampled_from([ALL[name]() for name in ("resolved", "opened", "long", "sparse", "drill")]))
     entries = draw(st.sampled_from([0, 1, 12, 13, 500]))
     happenings = list(islice(cycle(Happening), entries))
     return replace(
@@ -69,6 +69,8 @@ def documents(draw) -> Document:
             for n, what in enumerate(happenings)
         ),
         suggestions=tuple(islice(some, draw(st.integers(0, 5)))),
+        exercise=whole.exercise
+        and replace(whole.exercise, who=next(some), reason=next(some), findings=tuple(islice(some, 20))),
     )  # fmt: skip
 
 

@@ -34,6 +34,10 @@ _NAMING = ("FAILOVER_LISTEN", "FAILOVER_CONFIG", "PORT")
 WHO = click.Option(["--who"], metavar="NAME", help="Who says so, for the timeline; your login name if nobody is named.")
 
 
+class SeveralError(UnreachableError):
+    """More than one proxy could be meant."""
+
+
 class Proxy:
     """A proxy that was found. `name` is where, for sentences."""
 
@@ -120,7 +124,7 @@ def _control_socket(listen: str | None, config: str | None) -> Path | None:
     ports = running_ports()
     if len(ports) > 1:
         flags = ", ".join(f"--listen {port}" for port in ports)
-        raise UnreachableError(f"several proxies run here; say which one is meant: {flags}")
+        raise SeveralError(f"several proxies run here; say which one is meant: {flags}")
     return find_control_sockets(ports[0])[0] if ports else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from failover.cli.ask import ask, find_listen
-from failover.cli.control import ADMIN_FLAGS, find_proxy
+from failover.cli.control import ADMIN_FLAGS, SeveralError, find_proxy
 from failover.cli.words import Command
 from failover.core.words import lasting
 from failover.errors import UnreachableError
@@ -23,6 +23,8 @@ def _state(*, as_json: bool, **place: Any) -> None:
         told = find_proxy(**place).get(_API)
         shown = told | _as_on_the_public_port(told)
         text = _text(told)
+    except SeveralError:
+        raise
     except UnreachableError as unreachable:
         if place["admin_listen"]:
             raise

@@ -146,7 +146,9 @@ class Desk:
 
         def work() -> None:
             try:
-                future.set_result(what())
+                told = what()
+                self._publish()  # whoever looks after the answer sees what he has done
+                future.set_result(told)
             except Exception as error:  # noqa: BLE001 - whoever asks hears of it, and nobody else
                 future.set_exception(error)
 

@@ -27,7 +27,8 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
     if change.new is Verdict.SUSPECT:
         _log.warning("primary is suspected", action="failover.suspected", error=change.error, **facts)
     elif change.wanted is not None and change.new is Verdict.RAMP:
-        _log.info(_share(100 - change.wanted.share), action="failover.ramp", **facts)
+        what = f"the backup gets {change.wanted.share} % of the visitors"
+        _log.info(what, action="failover.ramp", **facts)
     elif change.wanted is not None:
         _log.info(f"switched to {_first(backups)}", action="failover.switched", **facts)
     elif change.old is Verdict.RAMP and change.new is Verdict.BACKUP:

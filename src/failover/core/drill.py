@@ -150,6 +150,10 @@ class Drill:
             return Verdicts(False, f"the backup failed {count(errors, 'time')}; users got their answers elsewhere")
         if now < self.ends:
             return None
+        if self.plan.sort is not Sort.SHADOW and not self.answered(counted):
+            return Verdicts(False, "nobody asked the backup for anything, so nothing was tried")
+        if self.plan.sort is Sort.SHADOW and not self.compared:
+            return Verdicts(False, "nothing could be compared")
         if self.different:
             compared = f"{self.different} of {count(self.compared, 'answer')}"
             return Verdicts(False, f"{compared} differed between primary and backup")

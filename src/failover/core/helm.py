@@ -37,16 +37,20 @@ class Steer:
     drill: bool = False
 
     @property
+    def deed(self) -> str:
+        """What is wanted, to be read after a name."""
+        return {
+            Wish.BACKUP: "drills" if self.drill else "wants the backup to serve",
+            Wish.PRIMARY: "wants the primary to serve again",
+            Wish.HOLD: "wants nothing to be switched",
+            Wish.AUTO: "leaves it to the signals again",
+            Wish.SHARE: f"drills with {self.share} % of the visitors",
+        }[self.wish]
+
+    @property
     def told(self) -> str:
         """Who wants what, for a reason."""
-        who = self.who or "a person"
-        return {
-            Wish.BACKUP: f"{who} {'drills' if self.drill else 'wants the backup to serve'}",
-            Wish.PRIMARY: f"{who} wants the primary to serve again",
-            Wish.HOLD: f"{who} wants nothing to be switched",
-            Wish.AUTO: f"{who} leaves it to the signals again",
-            Wish.SHARE: f"{who} drills with {self.share} % of the visitors",
-        }[self.wish]
+        return f"{self.who or 'a person'} {self.deed}"
 
 
 @dataclass(frozen=True, slots=True)

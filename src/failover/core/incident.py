@@ -161,7 +161,7 @@ class Incidents:
             case DrillEnded() if self.record is not None and self.record.exercise is not None:
                 want = max(want, self._drill_ended(self.record, fact, now))
             case Steer():
-                self._tell(now, Happening.PERSON, fact.told, who=fact.who)
+                self._tell(now, Happening.PERSON, fact.deed, who=fact.who or "a person")
             case Steered(wish):
                 self._tell(now, Happening.PERSON, f"that is over: {wish.told}")
             case Withheld(reason):
@@ -318,7 +318,7 @@ class Incidents:
         self.stage = Stage.OPEN
         self._keep_at = now + _KEEP_EVERY_S
         record.shift(0.0, self._side())
-        record.tell(0.0, Happening.PERSON, f"{plan.who or 'a person'} began {plan.told}", who=plan.who)
+        record.tell(0.0, Happening.PERSON, f"began {plan.told}", who=plan.who or "a person")
         return max(want, Want.KEEP)
 
     def _drill_ended(self, record: Record, ended: DrillEnded, now: float) -> Want:

@@ -30,6 +30,26 @@ def durations(told: Document) -> Iterator[tuple[str, str]]:
         yield "unknown", f"{lasting(spans.unknown)}, in which the proxy was off"
 
 
+def exercise_facts(told: Document) -> Iterator[tuple[str, str]]:
+    """What a drill was, and how it went; nothing for an incident."""
+    drill = told.exercise
+    if drill is None:
+        return
+    yield "sort", f"{drill.percent} % of the visitors" if drill.sort == "percent" else plain(drill.sort)
+    yield "who", plain(drill.who, 80) or "somebody"
+    yield "planned", lasting(drill.planned)
+    if drill.passed is not None:
+        yield "passed", "yes" if drill.passed else "no"
+        yield "it ended because", plain(drill.reason, 200)
+    if drill.compared:
+        yield "answers compared", f"{number(drill.compared)}, of which {number(drill.different)} differed"
+
+
+def findings(told: Document) -> list[str]:
+    """What differed between the sides, a sentence each with the path."""
+    return [] if told.exercise is None else [plain(found, 300) for found in told.exercise.findings]
+
+
 def impact_table(told: Document) -> list[tuple[str, str]]:
     """The counts, the two that matter most first."""
     counts = told.counts

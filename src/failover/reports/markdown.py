@@ -14,6 +14,8 @@ from failover.reports.facts import (
     budget,
     durations,
     error_facts,
+    exercise_facts,
+    findings,
     human_prompts,
     impact_table,
     path_facts,
@@ -55,6 +57,8 @@ def _lines(told: Document) -> Iterator[str]:
     yield escaped(told.summary)
     yield ""
     yield f"![Who served, how the primary looked, and the requests]({told.id}.svg)"
+    yield from _section("The drill", _table(("What", "How"), [(k, escaped(v)) for k, v in exercise_facts(told)]))
+    yield from _section("What differed", _listed(map(escaped, findings(told))))
     yield from _section("Impact", _table(("What", "How much"), impact_table(told)))
     yield from _section(
         "Most affected", _table(("Path", "Requests"), [(escaped(one.path), path_facts(one)) for one in told.paths])

@@ -34,6 +34,8 @@ def render(document: Document) -> str:
         chart=svg(document),
         durations=list(facts.durations(document)),
         impact_table=facts.impact_table(document),
+        exercise=list(facts.exercise_facts(document)),
+        findings=facts.findings(document),
         paths=[(plain(one.path, 80), facts.path_facts(one)) for one in document.paths],
         errors=list(facts.error_facts(document)),
         probes=[*facts.probe_facts(document), *map(plain, document.evidence.changed)],

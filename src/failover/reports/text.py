@@ -10,6 +10,8 @@ from failover.reports.facts import (
     budget,
     durations,
     error_facts,
+    exercise_facts,
+    findings,
     human_prompts,
     path_facts,
     probe_facts,
@@ -50,6 +52,8 @@ def _lines(told: Document) -> Iterator[str]:
         ]
     )
     yield from _section("Summary", _wrapped(plain(told.summary)))
+    yield from _section("The drill", _table(list(exercise_facts(told))))
+    yield from _section("What differed", _listed(findings(told)))
     if told.cause is not None:
         cause = told.cause
         yield from _section("Suspected cause", _wrapped(f"{plain(cause.title)} ({cause.confidence} confidence)"))

@@ -57,6 +57,8 @@ def spans_one_day(document: Document) -> bool:
 
 def headline(document: Document) -> str:
     """The title, and how long it was: `Primary refused connections, 14 min 53 s on the backup`."""
+    if document.exercise is not None:
+        return plain(document.title, 160)
     drill = "Drill: " if document.severity is Severity.DRILL else ""
     again = f" (time {document.episode} in a row)" if document.episode > 1 else ""
     return f"{drill}{plain(document.title, 120)}{again}, {_how_long(document)}"
@@ -76,7 +78,8 @@ def impact(document: Document) -> str:
     counts = document.counts
     if not counts.total:
         return "No request came meanwhile: nobody saw it."
-    hidden = f"Downtime hidden from {counted(counts.hidden, 'request')}"
+    what = "Downtime hidden from" if document.exercise is None else "The backup answered"
+    hidden = f"{what} {counted(counts.hidden, 'request')}"
     if counts.by_backup and counts.rescued:
         hidden += f" ({number(counts.by_backup)} served by the backup, {number(counts.rescued)} rescued)"
     failed = (
