@@ -44,7 +44,7 @@ def control_socket(ports: tuple[int, ...]) -> tuple[socket.socket | None, Path |
         except OSError as error:
             reasons.append(f"{folder}: {(error.strerror or str(error)).lower()}")
     what = "commands find this proxy by its admin listener only"
-    _log.info(what, action="admin.no_socket", reason="; ".join(reasons))
+    _log.info(what, action="admin.socketless", reason="; ".join(reasons))
     return None, None
 
 

@@ -10,6 +10,7 @@ import pytest
 PATIENCE = 20
 CHILD = """
 import socket, sys
+from types import SimpleNamespace
 from failover.controller.main import run
 from failover.incidents.store import open_store
 from failover.notify import courier
@@ -22,7 +23,8 @@ channel.bind(folder + "/channel")
 channel.listen()
 settings = Settings(state_dir="memory", primary="http://127.0.0.1:9", backup=("http://127.0.0.1:19",))
 launch = Launch(settings, folder + "/channel", "token", -1, (channel,), lifeline, False, ready)
-sys.exit(run(open_store, lambda settings, store: courier.start(store, ()), launch))
+pages = SimpleNamespace(publish=print, tell=print, close=print)
+sys.exit(run(open_store, lambda settings, store: courier.start(store, ()), lambda *_: pages, launch))
 """
 
 
