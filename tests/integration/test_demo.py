@@ -37,10 +37,14 @@ def left_behind(mark: str) -> list[str]:
 def test_it_shows_a_failover_and_ends_by_itself() -> None:
     mark = uuid.uuid4().hex
     with demo(mark) as running:
-        url = running.wait_for(r"Open (http://127\.0\.0\.1:\d+/)")[1]
+        url = running.wait_for(r"The site: +(http://127\.0\.0\.1:\d+/)")[1]
+        dashboard = running.wait_for(r"The dashboard: (http://127\.0\.0\.1:\d+/)")[1]
+        assert b"The primary serves" in urllib.request.urlopen(dashboard).read()
         assert b"This is the <b>primary</b>" in urllib.request.urlopen(url).read()
         running.wait_for(_TIME + r"The backup answers\.")
         assert b"This is the <b>backup</b>" in urllib.request.urlopen(url).read()
+        running.wait_for(_TIME + r"Failover is sure")
+        assert b"The backup serves" in urllib.request.urlopen(dashboard).read()
         assert running.wait() == 0
         running.wait_for_silence()
     told = [
@@ -53,11 +57,15 @@ def test_it_shows_a_failover_and_ends_by_itself() -> None:
         r"The primary is started again",
         r"It gets 5 % of the visitors first",
         r"The primary serves everybody again",
+        r"This is what it tells Slack",
         r"That was it: \d+ answered \(\d+ by the primary, \d+ by the backup\), failed: 0",
     ]
     places = [next(i for i, line in enumerate(running.lines) if re.search(_TIME + what, line)) for what in told]
     assert places == sorted(places)
     assert "--primary" in running.lines[-1]
+    report = [line for line in running.lines if line.startswith("        | ")]
+    assert any("Downtime hidden from" in line for line in report)
+    assert any("switched to the backup" in line for line in report)
     assert left_behind(mark) == []
 
 

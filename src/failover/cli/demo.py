@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ _CALM_S, _OUTAGE_S, _AFTER_S = 3.0, 5.0, 2.0
 _PACE_S = 0.05  # between two requests of the visitor
 _PATIENCE_S = 30.0
 _LISTENING = re.compile(r"listening on http://([\d.]+):(\d+)")
+_DASHBOARD = re.compile(r"dashboard on http://([\d.]+):(\d+)")
+_REPORT_UNTIL = "\nMost affected\n"  # what comes after it is the same without a story
 
 
 class _DemoError(Exception):
@@ -101,17 +104,20 @@ class _Stage:
             raise _DemoError(f"the {name} site does not start")
         return process, f"http://127.0.0.1:{port}"
 
-    def proxy(self, primary: str, backup: str) -> tuple[str, int]:
-        """Start the proxy: where it listens."""
+    def proxy(self, primary: str, backup: str) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Start the proxy: where it listens, and where its dashboard is."""
         flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0", "--ramp-step", "500ms"]
-        flags += ["--state-dir", "memory"]
+        flags += ["--state-dir", "memory", "--admin-listen", "127.0.0.1:0"]
         process = self._launch("-m", "failover", *flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        said = []
+        said, places = [], {}
         for line in process.stdout or ():
             said.append(line)
-            if found := _LISTENING.search(line):
+            for pattern in (_LISTENING, _DASHBOARD):
+                if found := pattern.search(line):
+                    places[pattern] = (found[1], int(found[2]))
+            if len(places) == 2:
                 threading.Thread(target=process.stdout.read if process.stdout else str, daemon=True).start()
-                return found[1], int(found[2])
+                return places[_LISTENING], places[_DASHBOARD]
         raise _DemoError("the proxy does not start:\n" + "".join(said))
 
     def _launch(self, *words: str, stdin: int, stderr: int | None = None) -> subprocess.Popen[str]:
@@ -149,42 +155,84 @@ def _end(process: subprocess.Popen[str]) -> None:
                 stream.close()
 
 
-def _state(address: tuple[str, int]) -> dict[str, object]:
+def _get(address: tuple[str, int], path: str) -> bytes:
     connection = http.client.HTTPConnection(*address, timeout=_PATIENCE_S)
     try:
-        connection.request("GET", "/__failover/state")
-        state: dict[str, object] = json.loads(connection.getresponse().read())
-        return state
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise _DemoError(f"{path} was answered {answer.status}")
+        return body
     finally:
         connection.close()
 
 
-def _await(true: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + _PATIENCE_S
-    while not true():
-        if time.monotonic() > until:
-            raise _DemoError(f"{what} did not happen within {_PATIENCE_S:g} s")
-        time.sleep(0.02)
+def _state(address: tuple[str, int]) -> dict[str, object]:
+    state: dict[str, object] = json.loads(_get(address, "/__failover/state"))
+    return state
+
+
+class _Teller:
+    """Tells the story line by line; on a terminal the last line counts the visitor's pages meanwhile."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._live = sys.stdout.isatty()
+        self._counting = False
+
+    def say(self, text: str) -> None:
+        self._clear()
+        print(f"{time.monotonic() - self._began:5.1f} s  {text}", flush=True)
+
+    def report(self, text: str) -> None:
+        """The beginning of a report, set off from the story."""
+        self._clear()
+        for line in text.partition(_REPORT_UNTIL)[0].splitlines():
+            print(f"        | {line}".rstrip(), flush=True)
+
+    def count(self, visitor: _Visitor) -> None:
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{f'         … {visitor.count}'[:width]:<{width}}", end="", flush=True)
+            self._counting = True
+
+    def _clear(self) -> None:
+        if self._counting:
+            print("\r\033[K", end="")
+            self._counting = False
+
+    def wait(self, visitor: _Visitor, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.count(visitor)
+            time.sleep(min(0.1, left))
+
+    def wait_until(self, visitor: _Visitor, true: Callable[[], bool], what: str) -> None:
+        until = time.monotonic() + _PATIENCE_S
+        while not true():
+            if time.monotonic() > until:
+                raise _DemoError(f"{what} did not happen within {_PATIENCE_S:g} s")
+            self.count(visitor)
+            time.sleep(0.02)
 
 
 def _tell_the_story(ending: contextlib.ExitStack) -> bool:
     """The demo itself. True when no request failed."""
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)
-
+    teller = _Teller()
+    say = teller.say
     say("Starting two small sites, and Failover in front of them.")
     stage = _Stage(ending)
     primary, primary_url = stage.site("primary")
     _, backup_url = stage.site("backup")
-    address = stage.proxy(primary_url, backup_url)
+    address, dashboard = stage.proxy(primary_url, backup_url)
     visitor = _Visitor(address)
     ending.callback(visitor.leave)
     visitor.start()
-    _await(lambda: visitor.last == "primary", "the first answer")
-    say(f"Open http://{address[0]}:{address[1]}/ in a browser, if you like, and watch it. A visitor is there already.")
-    time.sleep(_CALM_S)
+    teller.wait_until(visitor, lambda: visitor.last == "primary", "the first answer")
+    say(f"The site:      http://{address[0]}:{address[1]}/  A visitor is there already.")
+    say(f"The dashboard: http://{dashboard[0]}:{dashboard[1]}/  Open both beside this, if you like, and watch.")
+    teller.wait(visitor, _CALM_S)
     say(f"All is well: {visitor.count}.")
 
     visitor.slowest_s = 0.0
@@ -192,25 +240,34 @@ def _tell_the_story(ending: contextlib.ExitStack) -> bool:
     primary.kill()
     crashed = time.monotonic()
     primary.wait()
-    _await(lambda: visitor.last == "backup", "an answer by the backup")
+    teller.wait_until(visitor, lambda: visitor.last == "backup", "an answer by the backup")
     say("The backup answers." + ("" if visitor.failed else " The visitor has noticed nothing."))
-    _await(lambda: _state(address)["on_backup"] is True, "the switch to the backup")
+    teller.wait_until(visitor, lambda: _state(address)["on_backup"] is True, "the switch to the backup")
     took = _ms(time.monotonic() - crashed)
     say(f"Failover is sure that the primary is down, {took} after the crash: all requests go to the backup.")
-    time.sleep(_OUTAGE_S)
+    teller.wait(visitor, _OUTAGE_S)
     say(f"The primary is still down: {visitor.count}.")
 
     stage.site("primary")
     say("The primary is started again. Failover looks twice before it trusts it.")
-    _await(lambda: _state(address)["verdict"] == "ramp", "the first step of the way back")
+    teller.wait_until(visitor, lambda: _state(address)["verdict"] == "ramp", "the first step of the way back")
     say("It gets 5 % of the visitors first, then 25, 50 and 100: what failed them now, the backup would answer unseen.")
-    _await(lambda: _state(address)["on_backup"] is False, "the return to the primary")
-    _await(lambda: visitor.last == "primary", "an answer by the primary")
+    teller.wait_until(visitor, lambda: _state(address)["on_backup"] is False, "the return to the primary")
+    teller.wait_until(visitor, lambda: visitor.last == "primary", "an answer by the primary")
     say("The primary serves everybody again.")
-    time.sleep(_AFTER_S)
+    teller.wait(visitor, _AFTER_S)
     visitor.leave()
+    teller.wait_until(visitor, lambda: _over(dashboard) is not None, "the end of the incident")
+    say("This is what it tells Slack, Discord or whoever you name; the beginning of the report it has written:")
+    teller.report(_get(dashboard, f"/api/v1/incidents/{_over(dashboard)}/report?form=txt").decode())
     say(f"That was it: {visitor.count}. The slowest answer since the crash took {_ms(visitor.slowest_s)}.")
     return not visitor.failed
+
+
+def _over(dashboard: tuple[str, int]) -> str | None:
+    """The id of the incident, when it is over and written down."""
+    found = [one["id"] for one in json.loads(_get(dashboard, "/api/v1/incidents")) if one["status"] == "resolved"]
+    return found[0] if found else None
 
 
 def _ms(seconds: float) -> str:

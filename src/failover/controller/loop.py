@@ -40,7 +40,7 @@ from failover.core.events import (
     VerdictChanged,
     Withheld,
 )
-from failover.core.helm import Steer, Steered, Wish
+from failover.core.helm import Steer, Steered, Wish, observing
 from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState, Verdict
 from failover.core.pace import Rules
 from failover.core.routing import ladder
@@ -148,7 +148,8 @@ class Controller:
         with contextlib.suppress(OSError):
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
-        self._handle(self._asked_early or Tick())
+        pin = self.switch.pin
+        self._handle(self._asked_early or observing(self._launch.settings.observe, pin) or Tick())
 
     def _from_before(self, kept: Any) -> Switch | None:
         found = memory.resumed(kept, self._urls, _REMEMBERED_S)

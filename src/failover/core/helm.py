@@ -121,3 +121,15 @@ class Helm:
         if wish is Wish.HOLD:  # what changes nobody's side goes on
             return sign in (Sign.BAD, Sign.CALM) or (verdict is Verdict.RAMP and sign is Sign.DOWN)
         return wish is not Wish.SHARE or sign is not Sign.RAMPED
+
+
+OBSERVER = "--observe"
+
+
+def observing(observe: bool, pin: Steer | None) -> Steer | None:
+    """What `--observe` wants at the start: nobody is switched; and no longer what it wanted the last time."""
+    if observe and pin is None:
+        return Steer(Wish.HOLD, OBSERVER)
+    if not observe and pin is not None and pin.who == OBSERVER:
+        return Steer(Wish.AUTO, OBSERVER)
+    return None

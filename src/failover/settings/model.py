@@ -171,9 +171,13 @@ class Settings(BaseModel):
         Facts(
             Group.TRAFFIC,
             choice("auto", "manual"),
-            "How the primary gets its visitors back: by itself, or when a person says so (SIGUSR1).",
+            "How the primary gets its visitors back: by itself, or when a person says so (failover switch primary).",
         ),
     ] = "auto"
+    observe: Annotated[
+        bool,
+        Facts(Group.TRAFFIC, SWITCH, "Decide and tell, but switch nothing; requests are rescued all the same."),
+    ] = False
     ramp_step: Annotated[
         float,
         Facts(
