@@ -70,7 +70,7 @@ def test_it_shows_a_failover_and_ends_by_itself() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["Starting", "Open http", "The backup answers"])
+@pytest.mark.parametrize("moment", ["Starting", "The dashboard", "The backup answers"])
 def test_it_can_be_stopped_at_any_time(number: signal.Signals, moment: str) -> None:
     mark = uuid.uuid4().hex
     with demo(mark) as running:

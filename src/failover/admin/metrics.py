@@ -11,7 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from failover.observe.metrics import BUCKETS, METRICS, NO_UPSTREAM, Metric, Type
+from failover.core.document import Severity
+from failover.core.model import ErrorType
+from failover.observe.metrics import BUCKETS, METRICS, Metric, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from failover.admin.history import History
 
 Row = tuple[tuple[str, ...], float]
+
+_FIRST_WORDS_WITHIN_S = 2.5
+"""By then every worker has told its counters to a new controller: they do so once a second."""
 
 
 class Metrics:
@@ -47,27 +52,63 @@ class _Ours(Collector):
         sheet = self._sheet()
         if sheet is None:
             return
-        plain = _plain(sheet) | _states(sheet, self._history)
+        rows = _counters(sheet, self._history) | _states(sheet, self._history)
         histograms = {
             "failover_request_duration_seconds": _histogram(sheet, "buckets", "seconds"),
             "failover_probe_duration_seconds": _histogram(sheet, "probe_buckets", "probe_seconds"),
         }
+        silent = _OF_WORKERS if _workers_are_to_be_heard(sheet) else frozenset()
         for metric in METRICS:
             if metric.type is Type.HISTOGRAM:
-                yield _histogram_family(metric, histograms[metric.name])
+                yield _histogram_family(metric, histograms[metric.name] if metric.name not in silent else {})
             else:
-                yield _family(metric, plain.get(metric.name, ()))
+                yield _family(metric, rows.get(metric.name, ()) if metric.name not in silent else ())
 
 
-def _plain(sheet: Sheet) -> dict[str, list[Row]]:
+def _workers_are_to_be_heard(sheet: Sheet) -> bool:
+    """Workers outlive their controller, and tell the next one what they have counted so far, one after the other.
+
+    Whoever saw a part of it meanwhile, or zeros, would take the rest for new requests.
+    """
+    state = sheet.state
+    heard = state.live.workers or any(kind == "values" for kind, *_ in sheet.counters)
+    return not heard or 0 <= state.now - state.started < _FIRST_WORDS_WITHIN_S
+
+
+def _counters(sheet: Sheet, history: History) -> dict[str, list[Row]]:
     """What is a counter of ours, under another name."""
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+    found = _zeros(sheet, history)
     for (kind, *labels), value in sheet.counters.items():
         if (name := _NAMES.get(str(kind))) is not None:
-            found[name].append((tuple(map(str, labels)), value))
+            found[name][tuple(map(str, labels))] = value
     for value_name, name in _VALUES.items():
-        found[name].append(((), sheet.counters.get(("values", value_name), 0)))
-    return dict(found)
+        found[name][()] = sheet.counters.get(("values", value_name), 0)
+    return {name: list(rows.items()) for name, rows in found.items()}
+
+
+def _zeros(sheet: Sheet, history: History) -> defaultdict[str, dict[tuple[str, ...], float]]:
+    """Rows that are there before anything happens: what begins with 50 has not grown, for Prometheus.
+
+    So the first seconds of an outage, which are what it is all about, would be missing from every rate.
+    """
+    aliases = [one.alias for one in sheet.state.targets]
+    errors = [error.value for error in ErrorType]
+    rows: dict[str, list[tuple[str, ...]]] = {
+        "failover_switches_total": [
+            *(("primary", reason) for reason in ("recovered", "person")),
+            *(("backup", reason) for reason in (*errors, "person")),
+        ],
+        "failover_probes_total": [(alias, result) for alias in aliases for result in ("ok", *errors)],
+        "failover_requests_total": [(alias, "GET", "200") for alias in aliases],
+        "failover_upstream_errors_total": [(alias, error) for alias in aliases for error in errors],
+        "failover_rescued_requests_total": [(error,) for error in errors],
+        "failover_failed_requests_total": [(error,) for error in errors],
+        "failover_incidents_total": [(severity.value,) for severity in Severity],
+        "failover_notifications_total": [
+            (one.name, result) for one in history.channels for result in ("sent", "retry", "failed")
+        ],
+    }
+    return defaultdict(dict, {name: dict.fromkeys(labels, 0.0) for name, labels in rows.items()})
 
 
 _NAMES = {
@@ -86,6 +127,13 @@ _VALUES = {
     "received_bytes": "failover_received_bytes_total",
     "sent_bytes": "failover_sent_bytes_total",
 }
+_OF_WORKERS = frozenset(
+    {
+        *_VALUES.values(),
+        *(_NAMES[kind] for kind in ("answers", "errors", "rescued", "failures")),
+        "failover_request_duration_seconds",
+    }
+)
 
 
 def _states(sheet: Sheet, history: History) -> dict[str, list[Row]]:
@@ -124,7 +172,7 @@ def _family(metric: Metric, rows: Iterable[Row]) -> Family:
 
 
 def _histogram(sheet: Sheet, buckets: str, seconds: str) -> dict[str, tuple[list[float], float]]:
-    found: dict[str, tuple[list[float], float]] = {}
+    found = {one.alias: ([0.0] * (len(BUCKETS) + 1), 0.0) for one in sheet.state.targets}
     for key, value in sheet.counters.items():
         if key[0] == buckets:
             counts, _ = found.setdefault(str(key[1]), ([0.0] * (len(BUCKETS) + 1), 0.0))
@@ -140,8 +188,6 @@ def _histogram_family(metric: Metric, by_target: dict[str, tuple[list[float], fl
     family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
     bounds = [*map(str, BUCKETS), "+Inf"]
     for alias, (counts, seconds) in by_target.items():
-        if alias == NO_UPSTREAM and not any(counts):
-            continue
         total, rows = 0.0, []
         for bound, number in zip(bounds, counts, strict=True):
             total += number

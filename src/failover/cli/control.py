@@ -29,6 +29,7 @@ ADMIN_FLAGS: list[click.Parameter] = [
 ]
 
 _DEFAULT_ADMIN = ("127.0.0.1", 8081)
+_USUAL_S = 3.0
 _NAMING = ("FAILOVER_LISTEN", "FAILOVER_CONFIG", "PORT")
 
 WHO = click.Option(["--who"], metavar="NAME", help="Who says so, for the timeline; your login name if nobody is named.")
@@ -114,6 +115,12 @@ def find_proxy(
     if address == OFF:
         raise UnreachableError("no proxy was found: there is no control socket here, and admin_listen is off")
     return Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)
+
+
+def find_running(listen: str | None, config: str | None) -> Proxy | None:
+    """The proxy that is meant, if it has a control socket that we may open."""
+    path = _control_socket(listen, config)
+    return None if path is None else Proxy(path, None, _USUAL_S)
 
 
 def _control_socket(listen: str | None, config: str | None) -> Path | None:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
-import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from failover.cli.archive import open_archive
+from failover.cli.control import login
 from failover.cli.words import Command, Group, print_help
-from failover.core.document import Document, Status
+from failover.core.document import Status
 from failover.core.words import lasting
 from failover.errors import StoreError
-from failover.incidents import queries
-from failover.incidents.opening import open_beside
-from failover.incidents.place import find_folder
-from failover.notify.channels import channels
 from failover.reports.base import FORMS
 from failover.reports.words import number, plain
-from failover.settings.sources import load_some
 
 if TYPE_CHECKING:
-    import sqlite3
+    from failover.cli.archive import Archive
+    from failover.core.document import Document
 
 _LONGEST_NOTE = 2000
 _LONGEST_TITLE = 60
-_SETTINGS = ("listen", "state_dir", "webhook_url", "webhook_format")
 
 _PLACE: list[click.Parameter] = [
     click.Option(["--state-dir"], metavar="FOLDER", help="Where the proxy keeps them; as it was given to the proxy."),
@@ -42,24 +35,14 @@ _ONE = click.Argument(["which"], metavar="ID")
 _AS_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
 
 
-def _open(place: dict[str, Any], *, write: bool = False) -> tuple[sqlite3.Connection, dict[str, Any]]:
-    """The store where the proxy has it, and the settings that were read to find it. Raises FailoverError."""
-    given = {key: value for key, value in place.items() if value is not None}
-    settings = load_some(_SETTINGS, given, os.environ)
-    folder, reason = find_folder(settings["state_dir"], settings["listen"].port, os.environ)
-    if folder is None:
-        raise StoreError(f"there is no store to read: {reason}")
-    return open_beside(folder, write=write), settings
-
-
-def _find(connection: sqlite3.Connection, which: str) -> str:
+def _find(archive: Archive, which: str) -> str:
     """The id that was meant: whole, its beginning, or `last`."""
     if which in ("", "last"):
-        found = queries.names(connection, "")[:1]
+        found = archive.names("")[:1]
         if not found:
             raise StoreError("there has been no incident yet")
         return found[0]
-    found = queries.names(connection, which)
+    found = archive.names(which)
     if which in found or len(found) == 1:
         return which if which in found else found[0]
     if not found:
@@ -69,9 +52,9 @@ def _find(connection: sqlite3.Connection, which: str) -> str:
     )
 
 
-def _load(connection: sqlite3.Connection, which: str) -> Document:
-    name = _find(connection, which)
-    told = queries.load(connection, name)
+def _load(archive: Archive, which: str) -> Document:
+    name = _find(archive, which)
+    told = archive.load(name)
     if told is None:
         raise StoreError(f"{name} was written by another version of failover and cannot be read")
     return told
@@ -81,9 +64,8 @@ def _load(connection: sqlite3.Connection, which: str) -> Document:
 
 
 def _list(*, as_json: bool, last: int, **place: Any) -> None:
-    connection, _ = _open(place)
-    with closing(connection):
-        found = queries.listed(connection, last)
+    with open_archive(place) as archive:
+        found = archive.listed(last)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
@@ -113,16 +95,14 @@ def _row(told: Document) -> tuple[str, ...]:
 
 
 def _show(*, which: str, as_json: bool, **place: Any) -> None:
-    connection, _ = _open(place)
-    with closing(connection):
-        told = _load(connection, which)
+    with open_archive(place) as archive:
+        told = _load(archive, which)
     _write(told, "json" if as_json else "txt", "-")
 
 
 def _export(*, which: str, form: str, output: str, **place: Any) -> None:
-    connection, _ = _open(place)
-    with closing(connection):
-        told = _load(connection, which)
+    with open_archive(place) as archive:
+        told = _load(archive, which)
     if output.endswith("/") or Path(output).is_dir():
         folder = Path(output)
         try:
@@ -158,35 +138,17 @@ def _note(*, which: str, text: str, who: str | None, **place: Any) -> None:
     text = plain(text, _LONGEST_NOTE)
     if not text:
         raise StoreError("the note is empty")
-    connection, _ = _open(place, write=True)
-    with closing(connection):
-        name = _find(connection, which)
-        queries.note(connection, name, _now(), plain(who or _login(), 80), text)
+    with open_archive(place, write=True) as archive:
+        name = _find(archive, which)
+        archive.note(name, plain(who or login(), 80), text)
     print(f"{name}: noted")
 
 
 def _resend(*, which: str, **place: Any) -> None:
-    connection, settings = _open(place, write=True)
-    with closing(connection):
-        name = _find(connection, which)
-        set_up = channels(settings["webhook_url"], settings["webhook_format"])
-        keys = {channel.key: channel.name for channel in set_up}
-        keys = {key: key for key in queries.told_channels(connection, name)} | keys
-        if not keys:
-            raise StoreError("there is no channel to send it to; set one with --webhook-url")
-        queries.resend(connection, name, tuple(keys), _now())
-    print(f"{name}: will be sent again by the running proxy, or as soon as it runs: {', '.join(keys.values())}")
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "somebody"
-
-
-def _now() -> float:
-    return time.time()  # noqa: TID251 - a person's note is told in the time of people
+    with open_archive(place, write=True) as archive:
+        name = _find(archive, which)
+        told = archive.resend(name)
+    print(f"{name}: will be sent again by the running proxy, or as soon as it runs: {', '.join(told)}")
 
 
 incidents = Group(

@@ -76,7 +76,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("failover_sent_bytes_total", "Bytes of response bodies."),
     # incidents
     _gauge("failover_incident_open", "1 while an incident is open; drill says whether it is a drill.", "drill"),
-    _counter("failover_incidents_total", "Incidents that have ended since this process began.", "severity"),
+    _counter("failover_incidents_total", "Incidents and drills that ended since this process began.", "severity"),
     _gauge("failover_error_budget_remaining_ratio", "What is left of the error budget of 30 days; below 0: overspent."),
     _gauge("failover_drill_active", "1 while a drill runs."),
     # deliveries
