@@ -110,7 +110,8 @@ class Stage:
         for port in (self.primary, self.backup):
             wait_until_good(f"http://127.0.0.1:{port}")
 
-    def start(self, name: str) -> Proxy:
+    def start(self, name: str, *more: str) -> Proxy:
+        """Start a proxy; `more` are flags of ours."""
         primary, backup = f"127.0.0.1:{self.primary}", f"127.0.0.1:{self.backup}"
         port = free_port()
         if name == "haproxy":
@@ -122,7 +123,7 @@ class Stage:
         elif name == "failover":
             urls = ["--primary", f"http://{primary}", "--backup", f"http://{backup}"]
             command = [self._python, "-m", "failover", *urls, "--listen", f"127.0.0.1:{port}", "--workers", "1"]
-            command += ["--state-dir", "memory"]
+            command += ["--state-dir", "memory", *(more or ("--admin-listen", "off"))]
         else:
             raise BenchError(f"{name} is not known; there are haproxy, nginx and failover")
         process = self._launch(command, self._proxy_core)

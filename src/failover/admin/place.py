@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from failover.observe import log
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_OLD_S = 3600.0
 _LONGEST = 100  # bytes of a path: systems allow 104 to 108
 _log = log.get("admin")
 
@@ -49,7 +51,7 @@ def control_socket(ports: tuple[int, ...]) -> tuple[socket.socket | None, Path |
 
 
 def find_control_sockets(port: int) -> list[Path]:
-    """Sockets of proxies that listen on this port, as far as we may open them."""
+    """Sockets at which a proxy on this port answers, as far as we may open them."""
     mine = [folder / f"{port}.sock" for folder in folders(os.environ, os.geteuid())]
     if os.geteuid() == 0:  # root may ask everybody's
         mine += sorted(Path("/run/user").glob(f"*/failover/{port}.sock"))
@@ -57,7 +59,9 @@ def find_control_sockets(port: int) -> list[Path]:
     found = []
     for path in dict.fromkeys(mine):
         with suppress(OSError):
-            if stat.S_ISSOCK(path.stat().st_mode):
+            found_there = path.lstat()
+            is_ours = stat.S_ISSOCK(found_there.st_mode) and (os.geteuid() == 0 or found_there.st_uid == os.geteuid())
+            if is_ours and not _is_dead(path):
                 found.append(path)
     return found
 
@@ -76,9 +80,10 @@ def _listen(path: Path) -> socket.socket:
         raise OSError("its path is too long for a socket")
     folder = path.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = folder.stat()
-    if owner.st_uid != os.geteuid() or stat.S_IMODE(owner.st_mode) & 0o022:
+    owner = folder.lstat()
+    if not stat.S_ISDIR(owner.st_mode) or owner.st_uid != os.geteuid() or stat.S_IMODE(owner.st_mode) & 0o022:
         raise OSError("it belongs to somebody else")
+    _sweep(folder)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_dead(path):
@@ -91,6 +96,14 @@ def _listen(path: Path) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what killed proxies have left; one that is just being made is younger."""
+    for path in folder.glob("*.sock"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD_S and _is_dead(path):  # noqa: TID251 - a file's own time
+                path.unlink()
 
 
 def _is_dead(path: Path) -> bool:

@@ -9,13 +9,15 @@ import getpass
 import json
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from failover.admin.place import find_control_sockets, running_ports
-from failover.cli.ask import HERE, PLACE_FLAGS, exchange, find_listen
+from failover.cli.ask import HERE, PLACE_FLAGS, ask, exchange, find_listen
 from failover.errors import UnreachableError
+from failover.reports.words import plain
 from failover.settings.places import OFF
 from failover.settings.types import Listen
 
@@ -30,6 +32,7 @@ ADMIN_FLAGS: list[click.Parameter] = [
 
 _DEFAULT_ADMIN = ("127.0.0.1", 8081)
 _USUAL_S = 3.0
+_BEGINS_WITHIN_S = 2.0
 _NAMING = ("FAILOVER_LISTEN", "FAILOVER_CONFIG", "PORT")
 
 WHO = click.Option(["--who"], metavar="NAME", help="Who says so, for the timeline; your login name if nobody is named.")
@@ -61,12 +64,12 @@ class Proxy:
         except ValueError:
             said = None
         if status == 200 and said is not None:
-            return said
+            return _harmless(said)
         detail = said.get("detail") if isinstance(said, dict) else None
         if status == 401:
             raise UnreachableError(f"{self.name} wants a token: give it as --admin-token or FAILOVER_ADMIN_TOKEN")
         if detail:
-            raise UnreachableError(str(detail))
+            raise UnreachableError(plain(str(detail)))
         raise UnreachableError(f"what answers on {self.name} gave status {status} for {path}; is it another server?")
 
     def _exchange(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
@@ -108,13 +111,27 @@ def find_proxy(
     *, listen: str | None, config: str | None, timeout: float, admin_listen: str | None, admin_token: str | None
 ) -> Proxy:
     """The proxy that is meant. Raises UnreachableError with a sentence, SettingsError for what cannot be read."""
-    if not admin_listen and (path := _control_socket(listen, config)) is not None:
+    if not admin_listen and (path := _control_socket(listen, config) or _in_a_moment(listen, config)) is not None:
         return Proxy(path, None, timeout)
     settings = _admin(listen, config, admin_listen, admin_token)
     address = settings["admin_listen"] or Listen(*_DEFAULT_ADMIN)
     if address == OFF:
         raise UnreachableError("no proxy was found: there is no control socket here, and admin_listen is off")
     return Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)
+
+
+def _in_a_moment(listen: str | None, config: str | None) -> Path | None:
+    """A proxy that has just begun serves before it listens to commands."""
+    place = find_listen(listen, config)
+    try:
+        if ask(place, "/__failover/health", _USUAL_S) != (200, b"OK"):
+            return None
+    except UnreachableError:
+        return None
+    until = time.monotonic() + _BEGINS_WITHIN_S
+    while not (found := find_control_sockets(place.port)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found[0] if found else None
 
 
 def find_running(listen: str | None, config: str | None) -> Proxy | None:
@@ -142,6 +159,17 @@ def _admin(listen: str | None, config: str | None, admin_listen: str | None, adm
     return load_some(
         ("admin_listen", "admin_token"), {key: value for key, value in given.items() if value is not None}, os.environ
     )
+
+
+def _harmless(said: Any) -> Any:
+    """An answer whose texts cannot move the cursor, whoever gave it. Lines stay lines."""
+    if isinstance(said, str):
+        return "\n".join(plain(line) for line in said.split("\n"))
+    if isinstance(said, list):
+        return [_harmless(one) for one in said]
+    if isinstance(said, dict):
+        return {key: _harmless(one) for key, one in said.items()}
+    return said
 
 
 def login() -> str:

@@ -33,14 +33,11 @@ def _drill(
         print(proxy.post("/api/v1/drill/stop", {"who": who})["done"])
         return 0
     order = {"sort": sorts[0], "percent": percent, "for": length, "who": who}
-    print(proxy.post("/api/v1/drill", order)["done"], flush=True)
-    if not wait:
-        return 0
     try:
-        return _follow(proxy)
+        print(proxy.post("/api/v1/drill", order)["done"], flush=True)
+        return _follow(proxy) if wait else 0
     except KeyboardInterrupt:
-        proxy.post("/api/v1/drill/stop", {"who": who})
-        print("\nThe drill was ended; everybody is with the primary again.")
+        print(f"\n{proxy.post('/api/v1/drill/stop', {'who': who})['done']}")
         return 130
 
 

@@ -29,6 +29,7 @@ _PROBES = 60
 _MINUTE = 60
 _STEP_S = 5.0
 _STEPS = 180
+_FIRST_WORDS_WITHIN_S = 2.5
 _WORTH_A_PERCENTILE = 2
 
 
@@ -37,6 +38,7 @@ class Board:
 
     def __init__(self, aliases: Iterable[str]) -> None:
         self.started = _wall()
+        self._born = monotonic()
         self.counters: Counter[Key] = Counter()
         self._probes: dict[str, deque[Probe]] = {alias: deque(maxlen=_PROBES) for alias in aliases}
         self._last_ok: dict[str, float] = {}
@@ -85,6 +87,10 @@ class Board:
 
     def tick(self) -> None:
         """Once a second."""
+        if monotonic() - self._born < _FIRST_WORDS_WITHIN_S:
+            # Workers that outlived a controller tell all that they have counted: that is not the traffic of now.
+            self._seconds.clear()
+            self._stepped = (monotonic(), self._outcomes())
         self._seconds.append(self.counters.copy())
         began, before = self._stepped
         if monotonic() - began >= _STEP_S - 0.5:

@@ -148,8 +148,9 @@ class Controller:
         with contextlib.suppress(OSError):
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
-        pin = self.switch.pin
-        self._handle(self._asked_early or observing(self._launch.settings.observe, pin) or Tick())
+        self._handle(self._asked_early or Tick())
+        if wish := observing(self.switch.pin, observe=self._launch.settings.observe):
+            self.steer(wish)
 
     def _from_before(self, kept: Any) -> Switch | None:
         found = memory.resumed(kept, self._urls, _REMEMBERED_S)

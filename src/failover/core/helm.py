@@ -126,7 +126,7 @@ class Helm:
 OBSERVER = "--observe"
 
 
-def observing(observe: bool, pin: Steer | None) -> Steer | None:
+def observing(pin: Steer | None, *, observe: bool) -> Steer | None:
     """What `--observe` wants at the start: nobody is switched; and no longer what it wanted the last time."""
     if observe and pin is None:
         return Steer(Wish.HOLD, OBSERVER)

@@ -1,0 +1,130 @@
+"""Whether looking costs visitors anything: processor time of the worker per request, with and without an audience.
+
+    .venv/bin/python bench/pages.py [--seconds 2] [--rounds 6] [--tabs 30]
+
+The audience has the dashboard open in many tabs, a quarter of them through the public port, and scrapes the metrics
+each second. Turns with and without it alternate on the same proxy. What counts is the processor time of the worker
+alone, over the requests it answered: that is the data plane. The controller, which makes the pages, has the core of
+the load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import selectors
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from run import BenchError, Stage, free_port, processor_time, take_turn, wait_until_good, Proxy  # isort: skip
+
+_TOKEN = "a-token-for-the-benchmark"
+
+
+class Audience:
+    """Tabs that read all that comes, and a scraper. Use it as a context."""
+
+    def __init__(self, admin: int, public: int, tabs: int) -> None:
+        self._places = [(public, "/__failover/live") if n % 4 == 3 else (admin, "/live") for n in range(tabs)]
+        self._admin = admin
+        self._left = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.read = self.scrapes = 0
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._watch, self._scrape)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _watch(self) -> None:
+        with contextlib.ExitStack() as tabs, selectors.DefaultSelector() as selector:
+            for port, path in self._places:
+                tab = tabs.enter_context(socket.create_connection(("127.0.0.1", port)))
+                head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {_TOKEN}\r\n\r\n"
+                tab.sendall(head.encode())
+                selector.register(tab, selectors.EVENT_READ)
+            while not self._left.is_set():
+                for key, _ in selector.select(0.2):
+                    self.read += len(key.fileobj.recv(262144))
+
+    def _scrape(self) -> None:
+        while not self._left.wait(1.0):
+            connection = http.client.HTTPConnection("127.0.0.1", self._admin, timeout=10)
+            connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {_TOKEN}"})
+            self.scrapes += b"failover_requests_total" in connection.getresponse().read()
+            connection.close()
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def main() -> int:
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
+    flags.add_argument("--rounds", type=int, default=6, help="turns of each kind")
+    flags.add_argument("--tabs", type=int, default=30)
+    flags.add_argument("--connections", type=int, default=64)
+    args = flags.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        print("bench: needs two cores")
+        return 2
+    os.sched_setaffinity(0, {cores[1]})
+    with contextlib.ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="failover-bench-")))
+        folder.chmod(0o755)
+        stage = Stage(running, folder, proxy_core=cores[0], load_core=cores[1], python=sys.executable)
+        admin = free_port()
+        proxy = stage.start("failover", "--admin-listen", f"127.0.0.1:{admin}", "--admin-token", _TOKEN)
+        wait_until_good(proxy.url)
+        controller, worker = children(proxy.pid)
+        for thread in Path(f"/proc/{controller}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {cores[1]})
+        data_plane = Proxy("worker", worker, proxy.url)
+        turns: dict[str, list[float]] = {"alone": [], "with an audience": []}
+        take_turn(stage, data_plane, 1.0, args.connections)
+        spent = dict.fromkeys(turns, 0.0)
+        for number in range(args.rounds):
+            for name, us in turns.items():
+                before = processor_time(controller)
+                with contextlib.ExitStack() as looking:
+                    if name != "alone":
+                        public = urlsplit(proxy.url).port or 80
+                        audience = looking.enter_context(Audience(admin, public, args.tabs))
+                    us.append(take_turn(stage, data_plane, args.seconds, args.connections).us)
+                spent[name] += processor_time(controller) - before
+            print(f"round {number + 1}: {us[-1]:.1f} µs, {audience.read:,} bytes read", file=sys.stderr)
+            if not audience.read:
+                raise BenchError("nobody looked")
+    alone, watched = (statistics.median(us) for us in turns.values())
+    seconds = args.rounds * args.seconds
+    print(
+        f"worker, alone            {alone:6.2f} µs a request ({min(turns['alone']):.2f} to {max(turns['alone']):.2f})"
+    )
+    print(f"worker, {args.tabs} tabs, scraped {watched:6.2f} µs a request, {watched / alone:.3f} of it alone")
+    for name, used in spent.items():
+        print(f"controller, {name}: {used / seconds * 100:.1f} % of a core")
+    return 0
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    code = main()
+    print(f"in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    sys.exit(code)
