@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from failover.core.words import count, lasting
 from failover.reports.words import number, plain
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _DAY_S = 86400.0
 _CERTIFICATE_SOON_D = 14
 _LONG = 200
+_ENTRIES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,13 @@ def headline(state: State) -> dict[str, object]:
         left = lasting(max(state.drill.ends - state.now, 0.0))
         share = f" with {state.drill.percent} % of the visitors" if state.drill.sort == "percent" else ""
         notes.append(f"A {state.drill.sort} drill{share} runs, {left} more.")
-    if state.serving in ("backup", "none") and state.reason:
-        notes.insert(0, f"{state.reason[:1].upper()}{state.reason[1:]}.")
+    reason = f"{state.reason[:1].upper()}{state.reason[1:]}"
+    if (
+        state.serving in ("backup", "none")
+        and reason
+        and not any(note.lower().startswith(reason.lower()) for note in notes)
+    ):
+        notes.insert(0, f"{reason}.")
     return {"mood": mood_of(state), "sentence": state.sentence, "since": since, "notes": notes}
 
 
@@ -73,7 +80,7 @@ def target(one: Target, now: float) -> dict[str, object]:
     word = {"bad": "down", "care": "in doubt", "good": "well", "idle": "not probed yet"}[mood.name]
     good = [probe for probe in one.probes if not probe.error]
     facts = [("Address", one.url)]
-    if one.addresses:
+    if one.addresses and one.addresses != [urlsplit(one.url).netloc]:
         facts.append(("Resolves to", ", ".join(one.addresses[:4]) + (" …" if len(one.addresses) > 4 else "")))
     if one.p50_ms is not None and one.p95_ms is not None:
         facts.append(("Probes take", f"{milliseconds(one.p50_ms)}, 95 % within {milliseconds(one.p95_ms)}"))
@@ -130,11 +137,12 @@ def live(state: State, history: History) -> dict[str, object]:
     now = state.live
     p95 = milliseconds(now.p95_ms) if now.p95_ms is not None else "none yet"
     rate = f"{now.requests_per_second:,.1f}".removesuffix(".0")
+    part = f"{now.failed_ratio * 100:.2f} % " if now.failed else ""
     return {
         "numbers": [
             ("Requests a second", rate, "in the last minute"),
-            ("Failed", number(now.failed), f"{now.failed_ratio * 100:.2f} % in the last minute"),
-            ("95 % answered within", p95, "in the last minute"),
+            ("Failed", number(now.failed), f"{part}in the last minute"),
+            ("95 % within", p95, "in the last minute"),
             ("Downtime hidden", number(history.hidden_today), "requests today"),
         ],
         "now": f"{count(now.in_flight, 'request')} in flight, {count(now.clients, 'connection')},"
@@ -159,7 +167,7 @@ def chart(state: State) -> dict[str, object]:
             if requests:
                 height = max(requests / top * 110, 3.0 if outcome not in ("primary", "backup") else 1.0)
                 floor -= height
-                paths[outcome] += f"M{(first + place) * 4} {floor:.1f}h3v{height:.1f}h-3z"
+                paths[outcome] += f"M{(first + place) * 4} {floor:.1f}h4v{height:.1f}h-4z"
     totals = [sum(row[place] for row in rows) for place in range(len(_OUTCOMES))]
     minutes = [rows[n : n + 12] for n in range(0, len(rows), 12)]
     table = [
@@ -194,7 +202,7 @@ def incident(told: Document | None) -> dict[str, object] | None:
         "check": plain(told.cause.check, _LONG) if told.cause is not None and told.cause.check else "",
         "timeline": [
             (moment(entry.at.timestamp()), plain(entry.text, _LONG), plain(entry.evidence, _LONG), plain(entry.who, 80))
-            for entry in told.timeline[-12:]
+            for entry in told.timeline[-_ENTRIES_SHOWN:]
         ],
     }
 

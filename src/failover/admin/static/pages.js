@@ -22,29 +22,40 @@
     }
   };
 
-  // Make `old` like `now`, changing as little as possible.
+  // Make `old` like `now`, changing as little as possible: what has an id stays itself, wherever it stands.
   const morph = (old, now) => {
-    const was = [...old.childNodes];
-    const is = [...now.childNodes];
-    is.forEach((node, place) => {
-      const there = was[place];
-      if (!there) {
-        old.append(node);
-      } else if (there.nodeName !== node.nodeName || (there.id || "") !== (node.id || "")) {
-        there.replaceWith(node);
-      } else if (node.nodeType !== Node.ELEMENT_NODE) {
-        if (there.nodeValue !== node.nodeValue) there.nodeValue = node.nodeValue;
-      } else if (!there.isEqualNode(node)) {
-        for (const {name} of [...there.attributes]) {
-          if (!node.hasAttribute(name) && name !== "open") there.removeAttribute(name);
+    const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const wanted = new Set([...now.children].map((child) => child.id));
+    for (const [id, child] of kept) {
+      if (!wanted.has(id)) child.remove();
+    }
+    let there = old.firstChild;
+    for (const node of [...now.childNodes]) {
+      const alike = there && !there.id && !node.id && there.nodeName === node.nodeName;
+      const same = alike ? there : kept.get(node.id);
+      if (!same) {
+        old.insertBefore(node, there);
+        continue;
+      }
+      if (same === there) there = there.nextSibling;
+      else old.insertBefore(same, there);
+      if (same.nodeType !== Node.ELEMENT_NODE) {
+        if (same.nodeValue !== node.nodeValue) same.nodeValue = node.nodeValue;
+      } else if (!same.isEqualNode(node)) {
+        for (const {name} of [...same.attributes]) {
+          if (!node.hasAttribute(name) && name !== "open") same.removeAttribute(name);
         }
         for (const {name, value} of node.attributes) {
-          if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+          if (same.getAttribute(name) !== value) same.setAttribute(name, value);
         }
-        morph(there, node);
+        morph(same, node);
       }
-    });
-    was.slice(is.length).forEach((node) => node.remove());
+    }
+    while (there) {
+      const next = there.nextSibling;
+      there.remove();
+      there = next;
+    }
   };
 
   const show = (parts) => {
