@@ -224,7 +224,10 @@ class Api:
 
     async def note(self, request: web.Request) -> web.Response:
         order = await _read(request, NoteOrder)
-        kept = self._office.store.note(request.match_info["id"], self._who(request, order.who), plain(order.text))
+        text = plain(order.text)
+        if not text:
+            raise web.HTTPBadRequest(text="a note has a text that can be read")
+        kept = self._office.store.note(request.match_info["id"], self._who(request, order.who), text)
         if not await asyncio.wrap_future(kept):
             return problem(404, "there is no incident of this id")
         return answer(Done(done="noted"))

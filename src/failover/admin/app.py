@@ -43,6 +43,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
     "Cache-Control": "no-store",
+    "Server": "failover",  # whose versions are nobody's business
 }
 # A report brings its own style, and nothing else.
 _REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
@@ -158,6 +159,8 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
         path = path_of(request)
         denied = guard.check_place(door, asked) if path in _OPEN_TO_ALL else guard.check(door, asked, office.wall())
         if denied is None:
+            if request.method == "POST":
+                await _read_form(request)
             return await handler(request)
         wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
         if denied.status == 401 and wants_page and not asked.authorization:
@@ -165,6 +168,16 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
         return _denial(denied)
 
     return guarding
+
+
+async def _read_form(request: web.Request) -> None:
+    """A form is read here, for all who ask for it later. One that nobody can read is not our mistake."""
+    try:
+        await request.post()
+    except web.HTTPException:
+        raise
+    except Exception:  # noqa: BLE001 - odd charsets, boundaries and encodings raise whatever they like
+        raise web.HTTPBadRequest(text="the form cannot be read") from None
 
 
 def _denial(denied: Denied) -> web.Response:
@@ -183,9 +196,9 @@ def _login(door: Door, office: Office, guard: Guard, dashboard: Dashboard) -> Ha
             raise web.HTTPSeeOther(f"{door.prefix}/")
         denied = guard.try_token(door, client_of(request), given.strip() if isinstance(given, str) else "", now)
         if denied is not None:
-            _log.warning(
-                "a wrong token was given", action="admin.denied", reason=denied.reason, client=client_of(request)
-            )
+            if denied.status == 401:  # who has to wait has been told of often enough
+                what = "a wrong token was given"
+                _log.warning(what, action="admin.denied", reason=denied.reason, client=client_of(request))
             return dashboard.login_page(denied.reason, denied.status, denied.retry_after)
         response = web.HTTPSeeOther(f"{door.prefix}/")
         response.set_cookie(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ TRIES_WITHIN_S = 60.0
 
 _MOST_CLIENTS = 10_000
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s@:/?#,\[\]\\]+)(:\d{0,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -104,7 +106,7 @@ class Guard:
         """A token that somebody gives: right, wrong, or one too many in this minute."""
         if wait := self._wait(client, now):
             return Denied(429, f"too many wrong tokens; try again in {wait} s", wait)
-        if door.token and hmac.compare_digest(token.encode(), door.token.encode()):
+        if door.token and _same(token, door.token):
             return None
         self._note(client, now)
         return Denied(401, "this token is not the right one")
@@ -142,18 +144,23 @@ def session_is_valid(token: str, cookie: str, now: float) -> bool:
     until, _, signature = cookie.partition(".")
     if not until.isascii() or not until.isdigit() or len(until) > 12 or float(until) <= now:
         return False
-    return hmac.compare_digest(signature.encode(), _signed(token, until).encode())
+    return _same(signature, _signed(token, until))
+
+
+def _same(given: str, right: str) -> bool:
+    """In the same time for every wrong one. What is given may be no UTF-8: a header's bytes, as surrogates."""
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), right.encode(errors="surrogatepass"))
 
 
 def _signed(token: str, until: str) -> str:
-    return hmac.new(token.encode(), f"failover session until {until}".encode(), hashlib.sha256).hexdigest()
+    proven = f"failover session until {until}".encode()
+    return hmac.new(token.encode(errors="surrogatepass"), proven, hashlib.sha256).hexdigest()
 
 
 def _name_of(host: str) -> str:
     """The name in a Host header, without the port: a tunnel may end on another one."""
-    with suppress(ValueError):
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    return ""
+    found = _HOST.fullmatch(host)
+    return found[1].strip("[]").rstrip(".").lower() if found is not None else ""
 
 
 def _same_origin(request: Request) -> bool:
@@ -163,7 +170,7 @@ def _same_origin(request: Request) -> bool:
     if not request.origin:
         return True
     with suppress(ValueError):
-        return urlsplit(request.origin).netloc.lower() == request.host.lower()
+        return (urlsplit(request.origin).netloc.lower() or None) == request.host.lower()  # `null` has none
     return False
 
 
@@ -171,6 +178,8 @@ def _network_of(client: str) -> str:
     """Who tries: an address, of IPv6 the network that one household has."""
     with suppress(ValueError):
         address = ipaddress.ip_address(client)
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)  # IPv4 on a socket that takes both: no household of its own
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, 64), strict=False))
     return client

@@ -37,6 +37,8 @@ class Hub:
         self.sheet: Sheet | None = None
         self.events: deque[Event] = deque(maxlen=_RING)
         self.streams = 0
+        self.turn = 0
+        self.ended = False
         self._news = asyncio.Event()
         self._parts: Parts = {}
         self._drawn_of: tuple[object, int] | None = None
@@ -50,12 +52,20 @@ class Hub:
         self.events.append(event)
         self._wake()
 
+    def end(self) -> None:
+        """The pages close: every stream ends now, and whoever reads it may come back."""
+        self.ended = True
+        self._wake()
+
     def _wake(self) -> None:
+        self.turn += 1
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    async def news(self, within: float) -> bool:
-        """Wait for something new. False when there was nothing for so many seconds."""
+    async def news(self, within: float, seen: int | None = None) -> bool:
+        """Wait for what is newer than the turn `seen`, or than now. False after so many seconds without."""
+        if seen is not None and seen != self.turn:
+            return True
         try:
             async with asyncio.timeout(within):
                 await self._news.wait()
@@ -104,7 +114,7 @@ async def event_stream(request: web.Request, hub: Hub) -> web.StreamResponse:
     async def changes() -> bytes:
         nonlocal last
         events = hub.since(last)
-        last = max(last, hub.last_id) if events else last
+        last = hub.last_id if events else last
         out = [message(_encode(event), event="happened", number=event.id) for event in events]
         if hub.sheet is not None and seen.get("sheet") is not hub.sheet:
             seen["sheet"] = hub.sheet
@@ -133,18 +143,28 @@ async def _stream(request: web.Request, hub: Hub, changes: Callable[[], Awaitabl
     hub.streams += 1
     try:
         await response.prepare(request)
-        await response.write(b"retry: %d\n\n" % _RETRY_MS)
-        while True:
-            async with asyncio.timeout(_WRITTEN_WITHIN_S):
-                await response.write(await changes())
+        if request.method == "HEAD":
+            return response
+        await _write(response, b"retry: %d\n\n" % _RETRY_MS)
+        while not hub.ended:
+            turn = hub.turn
+            await _write(response, await changes())
             await asyncio.sleep(_SHORTEST_GAP_S)
-            if not await hub.news(_HEARTBEAT_S):
-                await response.write(b": still here\n\n")
-    except (ConnectionError, TimeoutError):
-        pass  # it left, or does not read
+            if not await hub.news(_HEARTBEAT_S, turn):
+                await _write(response, b": still here\n\n")
+    except ConnectionError:
+        pass  # it left
+    except TimeoutError:  # it does not read, not even the end
+        if request.transport is not None:
+            request.transport.abort()
     finally:
         hub.streams -= 1
     return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(_WRITTEN_WITHIN_S):
+        await response.write(data)
 
 
 def _last_seen(headers: Mapping[str, str]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
     from failover.admin.base import Key, Sheet
-    from failover.admin.history import History
+    from failover.admin.history import Channel, History
 
 Row = tuple[tuple[str, ...], float]
 
@@ -140,6 +140,9 @@ def _states(sheet: Sheet, history: History) -> dict[str, list[Row]]:
     state = sheet.state
     live, targets = state.live, state.targets
     drilling = state.drill is not None
+    channels: defaultdict[str, list[Channel]] = defaultdict(list)
+    for one in history.channels:  # masked addresses: two webhooks of one service may look alike
+        channels[one.name].append(one)
     return {
         "failover_active_upstream": [((one.alias,), float(one.serving)) for one in targets],
         "failover_upstream_up": [((one.alias,), float(one.usable)) for one in targets],
@@ -155,8 +158,10 @@ def _states(sheet: Sheet, history: History) -> dict[str, list[Row]]:
         "failover_incident_open": [(("false",), float(bool(state.incident))), (("true",), float(drilling))],
         "failover_error_budget_remaining_ratio": [((), history.budget_left)] if history.budget_left is not None else [],
         "failover_drill_active": [((), float(drilling))],
-        "failover_notification_queue": [((one.name,), one.waiting) for one in history.channels],
-        "failover_notification_channel_up": [((one.name,), float(not one.given_up)) for one in history.channels],
+        "failover_notification_queue": [((name,), sum(one.waiting for one in some)) for name, some in channels.items()],
+        "failover_notification_channel_up": [
+            ((name,), float(not any(one.given_up for one in some))) for name, some in channels.items()
+        ],
         "failover_build_info": [((state.version, platform.python_version()), 1.0)],
         "failover_workers": [((), live.workers)],
     }

@@ -6,6 +6,7 @@ What it needs (aiohttp, Jinja2, prometheus-client) is loaded in it, after the co
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -141,6 +142,7 @@ class Thread:
                 runner = web.AppRunner(
                     application(door, office, guard),
                     access_log=None,
+                    logger=_quiet(),
                     handle_signals=False,
                     shutdown_timeout=_TO_END_S,
                     keepalive_timeout=30.0,
@@ -156,9 +158,17 @@ class Thread:
             if not self._closed.is_set():
                 await done.wait()
         finally:
+            hub.end()
             reading.cancel()
             await asyncio.gather(*(runner.cleanup() for runner in runners), return_exceptions=True)
             _remove(where)
+
+
+def _quiet() -> logging.Logger:
+    """For aiohttp: what our handlers meet we tell ourselves, and nobody fills our log with requests that are none."""
+    quiet = logging.getLogger("failover.admin.http")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet
 
 
 async def _keep_reading(history: History, hub: Hub) -> None:

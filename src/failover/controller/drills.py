@@ -67,6 +67,9 @@ class Drills:
         drill = self.running
         if drill is None:
             return
+        if not self._controller.usable(PRIMARY):  # in a full drill no verdict tells of it: the backup serves already
+            self.overtaken()
+            return
         backups = [alias for alias in self._controller.backups if self._controller.usable(alias)]
         end = drill.over(monotonic(), self.counted(), backup_usable=bool(backups))
         if end is not None:

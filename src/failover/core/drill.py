@@ -157,4 +157,6 @@ class Drill:
         if self.different:
             compared = f"{self.different} of {count(self.compared, 'answer')}"
             return Verdicts(False, f"{compared} differed between primary and backup")
+        if self.plan.sort is Sort.SHADOW and not self.compared:
+            return Verdicts(False, "there was nothing to compare: the primary gave no good answer to any question")
         return Verdicts(True, "its time was over")

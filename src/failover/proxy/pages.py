@@ -24,7 +24,7 @@ MOST_BODY = 64 * 1024
 """Longest body of a request for a page, in bytes."""
 
 # Written plainly, or it is no page: no encoding, no dots alone, no empty segment.
-_PAGE = re.compile(rb"/__failover(/(?!\.{1,2}(/|$))[A-Za-z0-9._-]+)*/?(\?[\x21-\x7e]*)?")
+_PAGE = re.compile(rb"/__failover(/(?!\.{1,2}(/|\?|$))[A-Za-z0-9._-]+)*/?(\?[\x21-\x7e]*)?")
 _PASSED_ON = frozenset((
     b"accept", b"authorization", b"content-length", b"content-type", b"cookie", b"last-event-id", b"origin",
     b"sec-fetch-site",

@@ -30,6 +30,7 @@ def test_it_may_begin_when_all_is_well():
     [
         (Plan(Sort.FULL, 1.0), {}, "from 5 s to 60 min"),
         (Plan(Sort.FULL, 7200.0), {}, "from 5 s to 60 min"),
+        (Plan(Sort.FULL, float("nan")), {}, "from 5 s to 60 min"),
         (Plan(Sort.PERCENT, 60.0, 0), {}, "from 1 to 99 percent"),
         (Plan(Sort.PERCENT, 60.0, 100), {}, "from 1 to 99 percent"),
         (FULL, {"drilling": True}, "a drill runs already"),
