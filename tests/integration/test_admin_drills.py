@@ -177,9 +177,11 @@ async def test_a_full_drill_is_over_when_the_primary_fails_where_nobody_asks_it(
         primary.stop()
         await program.seen("the drill is over and did not pass: the primary failed, and that was no drill")
         assert (await api.until(lambda state: state["drill"] is None))["serving"] == "backup"
+        await program.seen("the primary is down, and the backup serves already")
+        await program.seen(r"incident inc_\w+ is open")
         load.wait_for(by={"backup": 20})
         primary.start()
-        await api.until(lambda state: state["verdict"] == "primary")
+        await program.seen("switched back to the primary")
     assert not load.tally.failures, load.tally
 
 

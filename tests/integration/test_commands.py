@@ -53,13 +53,19 @@ def said(*words: str, **how: object) -> str:
     return done.stdout
 
 
+def commanded(proxy: Program) -> tuple[str, str]:
+    """The flags by which a command finds it; waits until it listens to them."""
+    proxy.wait_for("listening to commands on ")
+    return "--listen", str(proxy.ready().port)
+
+
 async def who_serves(proxy: Program) -> str:
     return (await ask(proxy.url)).header("X-Origin")
 
 
 async def test_state_switch_and_hold_through_the_control_socket(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         assert "The primary serves" in said("state", *place)
         told = json.loads(said("state", "--json", *place))
         assert (told["on_backup"], told["serving"], told["primary"]) == (False, "primary", primary.url)
@@ -86,7 +92,7 @@ async def test_state_switch_and_hold_through_the_control_socket(primary: Origin,
 
 async def test_a_person_gives_the_primary_back(primary: Origin, backup: Origin) -> None:
     with program(primary, backup, "--failback", "manual") as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         primary.stop()
         await proxy.seen("switched to the backup")
         assert "as soon as it has answered 2 probes" in said("switch", "primary", *place)
@@ -96,7 +102,7 @@ async def test_a_person_gives_the_primary_back(primary: Origin, backup: Origin) 
 
 async def test_observe_decides_and_switches_nothing_until_somebody_says_so(primary: Origin, backup: Origin) -> None:
     with program(primary, backup, "--observe") as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         await proxy.seen("--observe wants nothing to be switched")
         primary.stop()
         await proxy.seen("the backup would serve now")
@@ -108,7 +114,7 @@ async def test_observe_decides_and_switches_nothing_until_somebody_says_so(prima
 
 async def test_a_drill_tells_how_it_went_and_its_exit_code_says_so(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         done = command("drill", "--shadow", "--for", "5s", "--who", "Ann", *place)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Shadow drill: passed." in done.stdout
@@ -128,7 +134,7 @@ async def test_a_drill_tells_how_it_went_and_its_exit_code_says_so(primary: Orig
 
 def test_ctrl_c_ends_a_drill(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         words = [sys.executable, "-m", "failover", "drill", "--full", "--for", "10m", *place]
         with subprocess.Popen(words, env=clean_environment(), stdout=subprocess.PIPE, text=True) as drill:
             proxy.wait_for("switched to the backup")
@@ -140,7 +146,7 @@ def test_ctrl_c_ends_a_drill(primary: Origin, backup: Origin) -> None:
 
 async def test_incidents_of_a_proxy_that_keeps_them_in_memory(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
-        place = ("--listen", str(proxy.ready().port))
+        place = commanded(proxy)
         primary.stop()
         await proxy.seen("incident inc_.* is open")
         name = said("incidents", "list", *place).splitlines()[1].split()[0]
@@ -167,7 +173,7 @@ def test_without_a_control_socket_the_admin_listener_is_asked(primary: Origin, b
 
 def test_what_is_not_there_is_a_sentence(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
-        gone = ("--listen", str(proxy.ready().port))
+        gone = commanded(proxy)
         assert command("switch", "backup", "--for", "x", *gone).stderr.startswith(
             'failover: for: "x" is not a duration'
         )
@@ -184,11 +190,12 @@ async def test_the_control_socket_is_for_its_user_alone_and_goes_with_the_proxy(
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     with program(primary, backup, env={"RUNTIME_DIRECTORY": str(folder)}) as proxy:
-        proxy.ready()
+        commanded(proxy)
         path = folder / f"{proxy.port}.sock"
         said("state", "--listen", str(proxy.port), env={"RUNTIME_DIRECTORY": str(folder)})
         assert path.stat().st_mode & 0o777 == 0o600
+        mark = proxy.mark
         os.kill(proxy.controller(), signal.SIGKILL)
-        await proxy.seen("controller is back")
+        await proxy.seen("listening to commands on ", after=mark)
         assert "serves" in said("state", "--listen", str(proxy.port), env={"RUNTIME_DIRECTORY": str(folder)})
     assert not path.exists()

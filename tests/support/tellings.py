@@ -70,7 +70,7 @@ def documents(draw) -> Document:
         ),
         suggestions=tuple(islice(some, draw(st.integers(0, 5)))),
         exercise=whole.exercise
-        and replace(whole.exercise, who=next(some), reason=next(some), findings=tuple(islice(some, 20))),
+        and replace(whole.exercise, who=next(some), reason=next(some), findings=tuple(islice(some, 3))),
     )  # fmt: skip
 
 

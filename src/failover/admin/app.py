@@ -165,6 +165,8 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
         wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
         if denied.status == 401 and wants_page and not asked.authorization:
             raise web.HTTPSeeOther(f"{door.prefix}/login")
+        if denied.status == 401 and asked.authorization:
+            _denied(denied, asked.client)
         return _denial(denied)
 
     return guarding
@@ -178,6 +180,10 @@ async def _read_form(request: web.Request) -> None:
         raise
     except Exception:  # noqa: BLE001 - odd charsets, boundaries and encodings raise whatever they like
         raise web.HTTPBadRequest(text="the form cannot be read") from None
+
+
+def _denied(denied: Denied, client: str) -> None:
+    _log.warning("a wrong token was given", action="admin.denied", reason=denied.reason, client=client)
 
 
 def _denial(denied: Denied) -> web.Response:
@@ -197,8 +203,7 @@ def _login(door: Door, office: Office, guard: Guard, dashboard: Dashboard) -> Ha
         denied = guard.try_token(door, client_of(request), given.strip() if isinstance(given, str) else "", now)
         if denied is not None:
             if denied.status == 401:  # who has to wait has been told of often enough
-                what = "a wrong token was given"
-                _log.warning(what, action="admin.denied", reason=denied.reason, client=client_of(request))
+                _denied(denied, client_of(request))
             return dashboard.login_page(denied.reason, denied.status, denied.retry_after)
         response = web.HTTPSeeOther(f"{door.prefix}/")
         response.set_cookie(

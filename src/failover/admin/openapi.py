@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,6 +21,11 @@ _ANSWERS = (State, Target, Event, Document, api.Summary, api.Done, api.Told, api
 def described() -> dict[str, Any]:
     types = (*_ORDERS, *_ANSWERS)
     _, components = msgspec.json.schema_components(types, ref_template=_REFS)
+    paths = _paths()
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            words = re.findall(r"\w+", path)
+            operation["operationId"] = "_".join([method, *words])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -29,7 +35,7 @@ def described() -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "security": [{"token": []}, {}],
-        "paths": _paths(),
+        "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

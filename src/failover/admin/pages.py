@@ -13,6 +13,7 @@ import jinja2
 from aiohttp import web
 
 from failover.admin import views
+from failover.admin.api import plain
 from failover.admin.base import RefusedError
 from failover.admin.history import DAYS
 from failover.admin.live import page_stream
@@ -174,7 +175,7 @@ class Dashboard:
 
     async def _done(self, request: web.Request, given: dict[str, str]) -> str:
         order, desk = given.get("order", ""), self._office.desk
-        who = given.get("who", "").strip()[:80] or self._office.who(request)
+        who = plain(given.get("who", ""))[:80] or self._office.who(request)
         seconds = parse_duration(given["for"]) if given.get("for", "").strip() else None
         future: Future[str]
         match order:

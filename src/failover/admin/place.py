@@ -42,7 +42,9 @@ def control_socket(ports: tuple[int, ...]) -> tuple[socket.socket | None, Path |
     for folder in folders(os.environ, os.geteuid()):
         path = folder / f"{ports[0]}.sock"
         try:
-            return _listen(path), path
+            listening = _listen(path)
+            _log.info(f"listening to commands on {path}", action="admin.listening")
+            return listening, path
         except OSError as error:
             reasons.append(f"{folder}: {(error.strerror or str(error)).lower()}")
     what = "commands find this proxy by its admin listener only"

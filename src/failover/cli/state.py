@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from failover.cli.ask import ask, find_listen
-from failover.cli.control import ADMIN_FLAGS, SeveralError, find_proxy
+from failover.cli.control import ADMIN_FLAGS, find_proxy, find_running
 from failover.cli.words import Command
 from failover.core.words import lasting
 from failover.errors import UnreachableError
@@ -19,16 +19,13 @@ _API = "/api/v1/state"
 
 
 def _state(*, as_json: bool, **place: Any) -> None:
-    try:
-        told = find_proxy(**place).get(_API)
-        shown = told | _as_on_the_public_port(told)
-        text = _text(told)
-    except SeveralError:
-        raise
-    except UnreachableError as unreachable:
-        if place["admin_listen"]:
-            raise
-        shown, text = _public(place["listen"], place["config"], place["timeout"], unreachable)
+    listen, config = place["listen"], place["config"]
+    proxy = find_proxy(**place) if place["admin_listen"] else find_running(listen, config)
+    if proxy is not None:
+        told = proxy.get(_API)
+        shown, text = told | _as_on_the_public_port(told), _text(told)
+    else:
+        shown, text = _public(listen, config, place["timeout"])
     print(json.dumps(shown, indent=2, ensure_ascii=False) if as_json else text)
 
 
@@ -77,12 +74,8 @@ def _text(told: dict[str, Any]) -> str:
 # Through the public port
 
 
-def _public(
-    listen: str | None, config: str | None, timeout: float, unreachable: UnreachableError
-) -> tuple[dict[str, Any], str]:
+def _public(listen: str | None, config: str | None, timeout: float) -> tuple[dict[str, Any], str]:
     place = find_listen(listen, config)
-    if place.port == 0:
-        raise unreachable
     status, body = ask(place, _PUBLIC, timeout)
     if status == 404:
         raise UnreachableError(f"what answers on {place} tells no state: public_state is off, or it is another server")

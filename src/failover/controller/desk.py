@@ -200,7 +200,7 @@ class Desk:
         scene = Scene(
             verdict=switch.verdict,
             incident=self._recorder.open_incident,
-            pinned=switch.pin.told if switch.pin is not None else "",
+            pinned=switch.helm.pin.told if switch.helm.pin is not None else "",
             drilling=self._drills.running is not None,
             network_cut=switch.network_cut,
             primary_usable=controller.usable(PRIMARY),
@@ -234,7 +234,7 @@ class Desk:
             return None
         now, wall = monotonic(), _wall()
         serving = self._serving(switch.verdict)
-        pin, drill = switch.pin, self._drills.running
+        pin, drill = switch.helm.pin, self._drills.running
         return State(
             version=__version__,
             now=round(wall, 3),

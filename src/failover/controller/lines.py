@@ -26,6 +26,9 @@ def verdict_changed(change: VerdictChanged, backups: tuple[str, ...]) -> None:
     facts = {"reason": change.reason, "verdict": change.new.value}
     if change.new is Verdict.SUSPECT:
         _log.warning("primary is suspected", action="failover.suspected", error=change.error, **facts)
+    elif change.old is change.new:
+        what = "the primary is down, and the backup serves already"
+        _log.warning(what, action="failover.switched", error=change.error, **facts)
     elif change.wanted is not None and change.new is Verdict.RAMP:
         what = f"the backup gets {change.wanted.share} % of the visitors"
         _log.info(what, action="failover.ramp", **facts)

@@ -149,7 +149,7 @@ class Controller:
             os.write(self._launch.ready, READY)
             os.close(self._launch.ready)
         self._handle(self._asked_early or Tick())
-        if wish := observing(self.switch.pin, observe=self._launch.settings.observe):
+        if wish := observing(self.switch.helm.pin, observe=self._launch.settings.observe):
             self.steer(wish)
 
     def _from_before(self, kept: Any) -> Switch | None:

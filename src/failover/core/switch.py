@@ -6,8 +6,7 @@ The law of this file:
 2.  Time comes in, a deadline goes out. `handle(event, now)` changes the state first and hands back what is to be done;
     afterwards `wake_at()` lies after `now`, or is None. No clock, socket, log or random is known here.
 3.  Each `Probe` handed out is answered by exactly one probe signal; that is how probes in flight are counted.
-4.  The verdict is about the primary alone. A backup's health orders the ladder (routing.py) and moves no verdict: a
-    primary that is down is down, whether or not anybody can stand in for it.
+4.  The verdict is about the primary alone. A backup's health orders the ladder (routing.py) and moves no verdict.
 5.  One exception to 4: errors that our own network makes just as well are no verdict on the primary before somebody
     else was heard. If nobody is, the routing stays as it is.
 """
@@ -40,7 +39,7 @@ from failover.core.model import PRIMARY, ErrorType, Verdict
 from failover.core.pace import Rules, Watch
 from failover.core.ramp import Ramp
 from failover.core.table import TABLE, Sign
-from failover.core.words import lasting
+from failover.core.words import answered, lasting
 
 _CALM = 2.0
 _PROOF_LASTS = 2.0
@@ -58,7 +57,7 @@ class Switch:
         self._hold_down = HoldDown()
         self._since = now
         self._ramp = Ramp(rules.ramp_step, now)
-        self._helm = Helm()
+        self.helm = Helm()
         self._planned = False  # the backup serves because a person wanted it, not because anything failed
         # What was told, and is not told again: a switch that somebody's hold keeps back; that the primary could be
         # given back; that our own network is cut.
@@ -85,11 +84,6 @@ class Switch:
             return self._ramp.share
         return 0 if self.verdict is Verdict.BACKUP else 100
 
-    @property
-    def pin(self) -> Steer | None:
-        """What a person wants for the time being."""
-        return self._helm.pin
-
     def usable(self, alias: str) -> bool:
         """False when the target is known bad. Nothing is, before a probe was answered."""
         return not self._watches[alias].health.down
@@ -104,13 +98,13 @@ class Switch:
         times = [watch.due for alias, watch in self._watches.items() if self._may_probe(alias, watch)]
         if self.verdict is Verdict.SUSPECT and self._calming and self._primary.last_bad is not None:
             times.append(self._primary.last_bad + _CALM)
-        way_back = self._helm.pin is None and not self._rules.failback_manual
+        way_back = self.helm.pin is None and not self._rules.failback_manual
         if self.verdict is Verdict.BACKUP and self._recovering and way_back:
             times.append(self._since + self._hold_down.seconds)
         if self.verdict is Verdict.RAMP and self._may_step:
             times.append(self._ramp.next_at)
-        if self._helm.ends_at is not None:
-            times.append(self._helm.ends_at)
+        if self.helm.ends_at is not None:
+            times.append(self.helm.ends_at)
         return min(times, default=None)
 
     # What happens.
@@ -120,10 +114,11 @@ class Switch:
         known = self._view()
         up = {alias: self.usable(alias) for alias in self._watches}
         self._take(event, now)
-        over = self._helm.expire(self.verdict, now)
+        over = self.helm.expire(self.verdict, now)
         effects: list[Effect] = [over] if over is not None else []
         while (sign := self._sign(now)) is not None:
             effects.append(self._move(sign, now))
+        effects.extend(self._found_down(now))
         effects.extend(self._ramp_changed(now))
         effects.extend(self._told_once(now))
         effects.extend(self._backups_changed(up, now))
@@ -134,7 +129,7 @@ class Switch:
 
     def _take(self, event: Event, now: float) -> None:
         if isinstance(event, Steer):
-            self._helm.take(event, self.verdict)
+            self.helm.take(event, self.verdict)
         elif isinstance(event, Doubt) and event.target in self._watches:
             watch = self._watches[event.target]
             if event.target == PRIMARY:
@@ -165,10 +160,10 @@ class Switch:
             pace.hurry_after_bad(watch, self._rules, probe=probe, primary=primary, suspect=suspect, now=now)
 
     def _sign(self, now: float) -> Sign | None:
-        if wanted := self._helm.wants(self.verdict):
+        if wanted := self.helm.wants(self.verdict):
             return wanted
         sign = self._signs(now)
-        return sign if sign is not None and self._helm.allows(sign, self.verdict) else None
+        return sign if sign is not None and self.helm.allows(sign, self.verdict) else None
 
     def _signs(self, now: float) -> Sign | None:
         """What signals and time amount to, whatever anybody wants."""
@@ -189,43 +184,55 @@ class Switch:
 
     def _move(self, sign: Sign, now: float) -> VerdictChanged:
         old, new = self.verdict, TABLE[self.verdict, sign]
-        health = self._primary
-        pin = self._helm.pin
+        pin = self.helm.pin
         if new is Verdict.BACKUP:
             self._planned = sign is Sign.WANTED
             if not self._planned:
                 self._hold_down = self._hold_down.after_failure(now)
-                self._helm.failed()
+                self.helm.failed()
         elif old is Verdict.BACKUP and not self._planned:
             self._hold_down = self._hold_down.after_recovery(now)
         reason = self._reason(sign, now)
         self.verdict, self._since = new, now
         fixed = 100 - pin.share if sign is Sign.DRILLED and pin is not None else None
         self._ramp = Ramp(self._rules.ramp_step, now, fixed=fixed)
-        self._helm.asked = self._ready = False
+        self.helm.asked = self._ready = False
         self._set_pace(now)
-        bad = sign in (Sign.BAD, Sign.DOWN)
+        wanted = pin if sign in (Sign.WANTED, Sign.DRILLED) else None
+        return self._change(old, reason, bad=sign in (Sign.BAD, Sign.DOWN), wanted=wanted)
+
+    def _change(self, old: Verdict, reason: str, *, bad: bool, wanted: Steer | None = None) -> VerdictChanged:
+        health = self._primary
         return VerdictChanged(
             old=old,
-            new=new,
+            new=self.verdict,
             reason=reason,
             error=health.error if bad else None,
             detail=health.detail if bad else "",
             probes=health.bad_probes,
             requests=health.bad_requests,
             first_bad=health.first_bad if bad else None,
-            hold_down=self._hold_down.seconds if new is Verdict.BACKUP and not self._planned else 0.0,
-            wanted=pin if sign in (Sign.WANTED, Sign.DRILLED) else None,
+            hold_down=self._hold_down.seconds if self.verdict is Verdict.BACKUP and not self._planned else 0.0,
+            wanted=wanted,
         )
 
+    def _found_down(self, now: float) -> list[Effect]:
+        """The backup serves because a person wanted it, and now the primary is down: no move, but a failure."""
+        down = self._row_is_full and pace.network_is_fine(self._primary, self._backup_watches)
+        if self.verdict is not Verdict.BACKUP or not self._planned or not down:
+            return []
+        self._planned = False
+        self._hold_down = self._hold_down.after_failure(now)
+        return [self._change(Verdict.BACKUP, self._primary.story(PRIMARY, now), bad=True)]
+
     def _reason(self, sign: Sign, now: float) -> str:
-        if sign in (Sign.WANTED, Sign.DRILLED) and self._helm.pin is not None:
-            return self._helm.pin.told
+        if sign in (Sign.WANTED, Sign.DRILLED) and self.helm.pin is not None:
+            return self.helm.pin.told
         if sign is Sign.CALM:
             return f"{PRIMARY} answered a probe, and no bad signal came for {lasting(_CALM)}"
         if sign is Sign.PROVEN:
-            told = f"{self._proof}, {lasting(now - self._since)} after the switch"
-            return f"{told}; a person asked for it" if self._helm.asked else told
+            told = f"{answered(PRIMARY, self._primary.good_probes)}, {lasting(now - self._since)} after the switch"
+            return f"{told}; a person asked for it" if self.helm.asked else told
         if sign is Sign.RAMPED:
             ramped = f"{PRIMARY} failed no visitor in the {lasting(now - self._since)} of the ramp"
             return ramped if self._ramp.fixed is None else "the drill is over"
@@ -253,12 +260,13 @@ class Switch:
         return [ShareChanged(self._ramp.share)]
 
     def _told_once(self, now: float) -> list[Effect]:
-        """What is worth a word when it begins, and no move of the verdict."""
         effects: list[Effect] = []
-        manual = self._rules.failback_manual and self._helm.pin is None
+        manual = self._rules.failback_manual and self.helm.pin is None
         ready = self.verdict is Verdict.BACKUP and manual and self._recovering
         if ready and not self._ready:
-            effects.append(ReadyToGoBack(f"{self._proof}; the way back waits for a person"))
+            effects.append(
+                ReadyToGoBack(f"{answered(PRIMARY, self._primary.good_probes)}; the way back waits for a person")
+            )
         self._ready = ready
         suspect = self.verdict is Verdict.SUSPECT
         cut = suspect and pace.nobody_is_heard(self._primary, self._backup_watches, now) and self._row_is_full
@@ -268,7 +276,7 @@ class Switch:
         elif self.network_cut and not cut:
             effects.append(NetworkChanged(cut=False, reason=f"{PRIMARY} or a backup was heard again"))
         self.network_cut = cut
-        withheld = self._signs(now) is Sign.DOWN and not self._helm.allows(Sign.DOWN, self.verdict)
+        withheld = self._signs(now) is Sign.DOWN and not self.helm.allows(Sign.DOWN, self.verdict)
         if withheld and not self._withheld:
             effects.append(Withheld(self._primary.story(PRIMARY, now)))
         self._withheld = withheld
@@ -315,19 +323,14 @@ class Switch:
         health = self._primary
         return health.down and health.bad_probes > 0 and health.bad_row >= self._rules.fail_threshold
 
-    @property
-    def _proof(self) -> str:
-        probes = self._primary.good_probes
-        return f"{PRIMARY} answered {'a probe' if probes == 1 else f'{probes} probes in a row'}"
-
     def _may_go_back(self, now: float) -> bool:
-        if self._helm.asked:
+        if self.helm.asked:
             return True
         return not self._rules.failback_manual and now >= self._since + self._hold_down.seconds
 
     @property
     def _may_step(self) -> bool:
-        return self._helm.pin is None and self._ramp.fixed is None
+        return self.helm.pin is None and self._ramp.fixed is None
 
     @property
     def _recovering(self) -> bool:
@@ -343,9 +346,8 @@ class Switch:
         return watch.in_flight < pace.in_flight_limit(self.verdict, primary=alias == PRIMARY, doubted=doubted)
 
     def _view(self) -> tuple[object, ...]:
-        """What the workers know of all this."""
         targets = tuple((self.usable(alias), self.error(alias) is None) for alias in self._watches)
-        return (self.verdict, self.fail_count, self.recover_count, self.share, self.pin, self._helm.asked, targets)
+        return (self.verdict, self.fail_count, self.recover_count, self.share, self.helm.pin, self.helm.asked, targets)
 
     # Life after death.
 
@@ -361,8 +363,8 @@ class Switch:
             ramp_step=self._ramp.step,
             ramp_age=now - self._ramp.since,
             ramp_proven=self._ramp.proven,
-            asked=self._helm.asked,
-            pin=self._helm.left(now),
+            asked=self.helm.asked,
+            pin=self.helm.left(now),
             ready=self._ready,
             cut=self.network_cut,
             heard={alias: now - watch.heard for alias, watch in self._watches.items() if watch.heard > -math.inf},
@@ -383,8 +385,8 @@ class Switch:
         recovered = None if memory.recovered_age is None else taken - memory.recovered_age
         switch._hold_down = HoldDown(memory.hold_steps, recovered)
         switch._ramp = Ramp(rules.ramp_step, taken - memory.ramp_age, memory.ramp_step, memory.ramp_proven)
-        switch._helm = Helm.restore(memory.pin, taken, asked=memory.asked)
-        switch._planned = switch._helm.asked or switch._helm.pin is not None
+        switch.helm = Helm.restore(memory.pin, taken, asked=memory.asked)
+        switch._planned = switch.helm.asked or switch.helm.pin is not None
         switch._ready, switch.network_cut = memory.ready, memory.cut
         for alias, health in memory.healths.items():
             if alias in switch._watches:

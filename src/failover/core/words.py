@@ -78,6 +78,11 @@ def failing(target: str, error: ErrorType | None, detail: str) -> str:
     return f"{sentence}: {detail}" if detail and error in _DETAIL_TELLS_MORE else sentence
 
 
+def answered(target: str, probes: int) -> str:
+    """`primary answered a probe`, `primary answered 3 probes in a row`."""
+    return f"{target} answered {'a probe' if probes == 1 else f'{probes} probes in a row'}"
+
+
 def count(number: int, noun: str) -> str:
     """`1 probe`, `2 probes`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

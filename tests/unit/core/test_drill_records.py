@@ -127,3 +127,13 @@ def test_a_wish_in_an_incident_is_in_its_timeline_with_who_wanted_it(story):
     story.at(20, Steer(Wish.HOLD, "Ann"))
     line = story.life.record.lines[-1]
     assert (line.text, line.who) == ("wants nothing to be switched", "Ann")
+
+
+def test_a_primary_that_fails_while_the_backup_serves_by_a_wish_is_an_incident(story):
+    wants(story, 10, BACKUP)
+    story.first_bad = 20
+    story.move(20.5, BACKUP, REFUSED)
+    story.until(25)
+    assert story.life.stage is Stage.OPEN
+    assert len(story.told) == 1
+    assert story.life.record.switched is not None
