@@ -1,11 +1,11 @@
 """Whether looking costs visitors anything: processor time of the worker per request, with and without an audience.
 
-    .venv/bin/python bench/pages.py [--seconds 2] [--rounds 6] [--tabs 30]
+    .venv/bin/python bench/pages.py [--seconds 2] [--rounds 6] [--tabs 30] [--public 0]
 
-The audience has the dashboard open in many tabs, a quarter of them through the public port, and scrapes the metrics
-each second. Turns with and without it alternate on the same proxy. What counts is the processor time of the worker
-alone, over the requests it answered: that is the data plane. The controller, which makes the pages, has the core of
-the load.
+The audience has the dashboard open in many tabs, `--public` of them through the public port, where the worker has to
+pass on what they read, and scrapes the metrics each second. Turns with and without it alternate on the same proxy. What
+counts is the processor time of the worker alone, over the requests it answered: that is the data plane. The controller,
+which makes the pages, and the audience have the core of the load: what they take from it makes the load less even.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _TOKEN = "a-token-for-the-benchmark"
 class Audience:
     """Tabs that read all that comes, and a scraper. Use it as a context."""
 
-    def __init__(self, admin: int, public: int, tabs: int) -> None:
-        self._places = [(public, "/__failover/live") if n % 4 == 3 else (admin, "/live") for n in range(tabs)]
+    def __init__(self, admin: int, public: int, tabs: int, through_public: int) -> None:
+        self._places = [(public, "/__failover/live") if n < through_public else (admin, "/live") for n in range(tabs)]
         self._admin = admin
         self._left = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -79,7 +79,8 @@ def main() -> int:
     flags.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
     flags.add_argument("--rounds", type=int, default=6, help="turns of each kind")
     flags.add_argument("--tabs", type=int, default=30)
-    flags.add_argument("--connections", type=int, default=64)
+    flags.add_argument("--public", type=int, default=0, help="tabs that come through the public port")
+    flags.add_argument("--connections", type=int, default=8, help="few, so that the core of the load has time to spare")
     args = flags.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
@@ -106,7 +107,7 @@ def main() -> int:
                 with contextlib.ExitStack() as looking:
                     if name != "alone":
                         public = urlsplit(proxy.url).port or 80
-                        audience = looking.enter_context(Audience(admin, public, args.tabs))
+                        audience = looking.enter_context(Audience(admin, public, args.tabs, args.public))
                     us.append(take_turn(stage, data_plane, args.seconds, args.connections).us)
                 spent[name] += processor_time(controller) - before
             print(f"round {number + 1}: {us[-1]:.1f} µs, {audience.read:,} bytes read", file=sys.stderr)

@@ -167,7 +167,7 @@ def test_everything_works_without_a_script(primary: Origin, backup: Origin) -> N
 def test_the_keyboard_is_enough(primary: Origin, backup: Origin) -> None:
     with proxy(primary, backup) as program, page_of(program) as page:
         page.open("/")
-        page.wait_for("#fresh", "live, as of")
+        page.wait_for("#traffic-table", "as a table")  # it is the last control to come
         reached = []
         page.type(Keys.TAB)
         while focused := page.focused():

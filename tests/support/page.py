@@ -40,11 +40,17 @@ new MutationObserver(() => {
 }).observe(document.documentElement, {subtree: true, childList: true, characterData: true});
 """
 
+# What a control is called here: nothing that an update changes.
+_NAME = """
+const name = (one) => one.id || one.closest('summary')?.parentElement.id || one.getAttribute('href')
+  || one.getAttribute('aria-label') || one.textContent.trim();
+"""
+
 # What the tab key must reach, in this order. A radio group is one stop.
 _CONTROLS = """
 return [...document.querySelectorAll('a[href], button, summary, input:not([type=hidden]), [tabindex="0"]')]
   .filter((one) => one.checkVisibility() && (one.type !== 'radio' || one.checked))
-  .map((one) => one.id || one.getAttribute('href') || one.getAttribute('aria-label') || one.textContent.trim());
+  .map(name);
 """
 
 _FOCUSED = """
@@ -52,7 +58,7 @@ const one = document.activeElement;
 if (one === document.body) return null;
 const style = getComputedStyle(one), box = one.getBoundingClientRect();
 return {
-  name: one.id || one.getAttribute('href') || one.getAttribute('aria-label') || one.textContent.trim(),
+  name: name(one),
   visible: one.matches(':focus-visible') && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2
     && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight,
 };
@@ -140,10 +146,10 @@ class Page:
         raise AssertionError(f"the tab key does not reach {name!r}")
 
     def focused(self) -> dict[str, Any] | None:
-        return self.script(_FOCUSED)
+        return self.script(_NAME + _FOCUSED)
 
     def controls(self) -> list[str]:
-        return self.script(_CONTROLS)
+        return self.script(_NAME + _CONTROLS)
 
     def flaws(self) -> list[str]:
         """What axe finds wrong."""

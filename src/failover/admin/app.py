@@ -38,7 +38,7 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
@@ -162,7 +162,7 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
             if request.method == "POST":
                 await _read_form(request)
             return await handler(request)
-        wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+        wants_page = "text/html" in request.headers.get("Accept", "")
         if denied.status == 401 and wants_page and not asked.authorization:
             raise web.HTTPSeeOther(f"{door.prefix}/login")
         if denied.status == 401 and asked.authorization:
