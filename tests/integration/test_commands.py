@@ -171,6 +171,16 @@ def test_without_a_control_socket_the_admin_listener_is_asked(primary: Origin, b
         assert "The backup serves" in said("state", *place, env=env)
 
 
+def test_the_admin_listener_of_another_proxy_is_never_steered(primary: Origin, backup: Origin) -> None:
+    with program(primary, backup, "--admin-listen", "127.0.0.1:0") as proxy:
+        port = proxy.wait_for(r"dashboard on http://127\.0\.0\.1:(\d+)/")[1]
+        commanded(proxy)
+        env = {"FAILOVER_ADMIN_LISTEN": f"127.0.0.1:{port}"}
+        done = command("switch", "backup", "--listen", "127.0.0.1:1", env=env)
+        assert (done.returncode, "no proxy was found on port 1" in done.stderr) == (1, True)
+        assert json.loads(said("state", "--json", "--listen", str(proxy.port)))["serving"] == "primary"
+
+
 def test_what_is_not_there_is_a_sentence(primary: Origin, backup: Origin) -> None:
     with program(primary, backup) as proxy:
         gone = commanded(proxy)

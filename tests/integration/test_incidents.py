@@ -163,7 +163,8 @@ async def test_a_fault_of_the_app_is_named(
     assert whole["cause"]["kind"] in causes
     assert whole["cause"]["confidence"] in {"high", "medium"}
     assert whole["errors"][0]["error"] == error
-    assert whole["evidence"]["first"]["error"] == error
+    # What was under way as the app stopped was cut, and may have been noticed first.
+    assert whole["evidence"]["first"]["error"] in {error, "connection_terminated" if fault is restarts else error}
     assert whole["status"] == "open"
 
 

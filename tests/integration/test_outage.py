@@ -419,7 +419,7 @@ async def test_manual_failback_waits_for_a_person(primary: Origin, backup: Origi
         primary.stop()
         await proxy.seen("switched to the backup")
         primary.start()
-        await proxy.seen("the primary is well and waits for SIGUSR1")
+        await proxy.seen("the primary is well and waits for a person")
         assert (await ask(url)).header("X-Origin") == "backup"
         proxy.signal(signal.SIGUSR1)
         await proxy.seen("switched back to the primary")
@@ -432,7 +432,7 @@ async def test_what_a_person_wants_outlives_the_controller(primary: Origin, back
         primary.stop()
         await proxy.seen("switched to the backup")
         proxy.signal(signal.SIGUSR1)
-        await proxy.seen("a person wants the primary to serve again")
+        await proxy.seen(r"a person \(SIGUSR1\) wants the primary to serve again")
         os.kill(proxy.controller(), signal.SIGKILL)
         await proxy.seen("controller is back")
         primary.start()

@@ -117,7 +117,23 @@ def find_proxy(
     address = settings["admin_listen"] or Listen(*_DEFAULT_ADMIN)
     if address == OFF:
         raise UnreachableError("no proxy was found: there is no control socket here, and admin_listen is off")
-    return Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)
+    proxy = Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)
+    if not admin_listen and _is_named(listen, config):
+        _is_the_one(proxy, find_listen(listen, config).port)
+    return proxy
+
+
+def _is_the_one(proxy: Proxy, port: int) -> None:
+    """Whoever has the usual admin address may be another proxy than the one that was named: it must not be steered."""
+    listening = proxy.get("/api/v1/state")["listening"]
+    if not any(url.endswith(f":{port}") for url in listening):
+        others = " and ".join(listening)
+        raise UnreachableError(f"no proxy was found on port {port}; the one at {proxy.name} listens on {others}")
+
+
+def _is_named(listen: str | None, config: str | None) -> bool:
+    """Whether somebody has said which proxy is meant."""
+    return bool(listen or config or any(os.environ.get(name) for name in _NAMING))
 
 
 def _in_a_moment(listen: str | None, config: str | None) -> Path | None:
@@ -143,7 +159,7 @@ def find_running(listen: str | None, config: str | None) -> Proxy | None:
 def _control_socket(listen: str | None, config: str | None) -> Path | None:
     """The socket of the proxy on that port; without a word about the port, of the only one that runs here."""
     found = find_control_sockets(find_listen(listen, config).port)
-    if found or listen or config or any(os.environ.get(name) for name in _NAMING):
+    if found or _is_named(listen, config):
         return found[0] if found else None
     ports = running_ports()
     if len(ports) > 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -88,23 +89,16 @@ class Desk:
         self._reason = change.reason
         if change.side_changed:
             to = "primary" if change.new is Verdict.PRIMARY else "backup"
-            why = (
-                "person"
-                if change.wanted is not None
-                else change.error.value
-                if change.error is not None
-                else "recovered"
-            )
-            self._controller.board.counters["switches", to, why] += 1
+            self._controller.board.counters["switches", to, _why(change)] += 1
         if change.error is not None:
-            self._drills.overtaken()
+            self._drills.overtaken(suspected=change.new is Verdict.SUSPECT)
 
     def asked_by_users(self, targets: Sequence[str]) -> None:
         self._drills.asked_by_users(targets)
 
     def heard(self, event: MutableMapping[str, Any]) -> None:
         """A line of the log, from any thread."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the last words of all come when the loop is closed
             self._loop.call_soon_threadsafe(self._hear, event, _wall())
 
     def _hear(self, event: MutableMapping[str, Any], at: float) -> None:
@@ -286,6 +280,12 @@ class Desk:
 
 
 _NOT_FACTS = frozenset({"action", "event", "level", "reason", "room", "exception", "exc_info"})
+
+
+def _why(change: VerdictChanged) -> str:
+    if change.wanted is not None:
+        return "person"
+    return change.error.value if change.error is not None else "recovered"
 
 
 def _sentence(serving: str, share: int, *, drilling: bool) -> str:

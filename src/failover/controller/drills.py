@@ -68,7 +68,7 @@ class Drills:
         if drill is None:
             return
         if not self._controller.usable(PRIMARY):  # in a full drill no verdict tells of it: the backup serves already
-            self.overtaken()
+            self.overtaken(suspected=False)
             return
         backups = [alias for alias in self._controller.backups if self._controller.usable(alias)]
         end = drill.over(monotonic(), self.counted(), backup_usable=bool(backups))
@@ -88,9 +88,10 @@ class Drills:
                 self._asked.add(target)
                 self._questions.append(target)
 
-    def overtaken(self) -> None:
-        """The primary has failed in earnest."""
-        self.end("the primary failed, and that was no drill", passed=False, earnest=True)
+    def overtaken(self, *, suspected: bool) -> None:
+        """The primary has failed in earnest, or is suspected to."""
+        what = "is suspected, and that is no drill" if suspected else "failed, and that was no drill"
+        self.end(f"the primary {what}", passed=False, earnest=True)
 
     def end(self, reason: str, *, passed: bool, earnest: bool = False) -> bool:
         """End the drill, if there is one. False when there was none."""

@@ -259,7 +259,7 @@ class Controller:
             self._tell()
 
     def _go_back(self) -> None:
-        self.steer(Steer(Wish.PRIMARY, "SIGUSR1"))
+        self.steer(Steer(Wish.PRIMARY, "a person (SIGUSR1)"))
 
     def steer(self, wish: Steer) -> None:
         """A person wants something. The workers hold it before anybody is told, whatever becomes of us."""
