@@ -43,7 +43,7 @@ def test_it_shows_a_failover_and_ends_by_itself() -> None:
         assert b"This is the <b>primary</b>" in urllib.request.urlopen(url).read()
         running.wait_for(_TIME + r"The backup answers\.")
         assert b"This is the <b>backup</b>" in urllib.request.urlopen(url).read()
-        running.wait_for(_TIME + r"Failover is sure")
+        running.wait_for(_TIME + r"The primary is still down")
         assert b"The backup serves" in urllib.request.urlopen(dashboard).read()
         assert running.wait() == 0
         running.wait_for_silence()

@@ -135,6 +135,11 @@ class Thread:
         if control is not None:
             doors.append((Door(Way.SOCKET), control))
         done = asyncio.Event()
+        self._publish, self._tell, self._close = hub.publish, hub.tell, done.set
+        for event in self._events:
+            hub.tell(event)
+        if self._sheet is not None:
+            hub.publish(self._sheet)
         runners: list[web.AppRunner] = []
         reading = loop.create_task(_keep_reading(history, hub))
         try:
@@ -150,11 +155,6 @@ class Thread:
                 await runner.setup()
                 runners.append(runner)
                 await web.SockSite(runner, sock, backlog=_BACKLOG).start()
-            self._publish, self._tell, self._close = hub.publish, hub.tell, done.set
-            for event in self._events:
-                hub.tell(event)
-            if self._sheet is not None:
-                hub.publish(self._sheet)
             if not self._closed.is_set():
                 await done.wait()
         finally:
