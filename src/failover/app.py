@@ -18,11 +18,12 @@ from failover.notify.trial import try_all
 from failover.observe import log
 from failover.proxy import worker
 from failover.settings.machine import raise_file_limit
+from failover.settings.places import DEFAULT_ADMIN
 from failover.settings.rows import SETTINGS
 from failover.settings.source import DEFAULT
 from failover.supervisor import systemd
 from failover.supervisor.main import Roles, Supervisor
-from failover.supervisor.sockets import DEFAULT_ADMIN, open_admin, open_public, url_of
+from failover.supervisor.sockets import open_admin, open_public, url_of
 
 if TYPE_CHECKING:
     import socket

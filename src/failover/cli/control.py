@@ -18,8 +18,7 @@ from failover.admin.place import find_control_sockets, running_ports
 from failover.cli.ask import HERE, PLACE_FLAGS, ask, exchange, find_listen
 from failover.errors import UnreachableError
 from failover.reports.words import plain
-from failover.settings.places import OFF
-from failover.settings.types import Listen
+from failover.settings.places import DEFAULT_ADMIN, OFF
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +29,6 @@ ADMIN_FLAGS: list[click.Parameter] = [
     click.Option(["--admin-token"], metavar="TOKEN", help="The token of that listener, if it has one."),
 ]
 
-_DEFAULT_ADMIN = ("127.0.0.1", 8081)
 _USUAL_S = 3.0
 _BEGINS_WITHIN_S = 2.0
 _NAMING = ("FAILOVER_LISTEN", "FAILOVER_CONFIG", "PORT")
@@ -114,7 +112,7 @@ def find_proxy(
     if not admin_listen and (path := _control_socket(listen, config) or _in_a_moment(listen, config)) is not None:
         return Proxy(path, None, timeout)
     settings = _admin(listen, config, admin_listen, admin_token)
-    address = settings["admin_listen"] or Listen(*_DEFAULT_ADMIN)
+    address = settings["admin_listen"] or DEFAULT_ADMIN
     if address == OFF:
         raise UnreachableError("no proxy was found: there is no control socket here, and admin_listen is off")
     proxy = Proxy((HERE.get(address.host, address.host), address.port), settings["admin_token"], timeout)

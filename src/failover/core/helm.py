@@ -76,13 +76,15 @@ class Helm:
         before, self.pin = self.pin, wish if wish.wish in (Wish.BACKUP, Wish.HOLD, Wish.SHARE) else None
         if verdict is Verdict.BACKUP and (wish.wish is Wish.PRIMARY or (before is not None and before.drill)):
             self.asked = self.pin is None
+        elif wish.wish is Wish.BACKUP:
+            self.asked = False
 
     def expire(self, verdict: Verdict, now: float) -> Steered | None:
         pin = self.pin
         if pin is None or pin.until is None or now < pin.until:
             return None
         self.pin = None
-        self.asked = pin.wish is not Wish.HOLD and verdict is Verdict.BACKUP
+        self.asked = self.asked or (pin.wish is not Wish.HOLD and verdict is Verdict.BACKUP)
         return Steered(pin, over=True)
 
     def failed(self) -> None:

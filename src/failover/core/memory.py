@@ -32,3 +32,4 @@ class Memory:
     heard: dict[str, float] = field(default_factory=dict)
     unheard: dict[str, float] = field(default_factory=dict)
     pin: Steer | None = None
+    planned: bool = False

@@ -365,6 +365,7 @@ class Switch:
             ramp_proven=self._ramp.proven,
             asked=self.helm.asked,
             pin=self.helm.left(now),
+            planned=self._planned,
             ready=self._ready,
             cut=self.network_cut,
             heard={alias: now - watch.heard for alias, watch in self._watches.items() if watch.heard > -math.inf},
@@ -386,8 +387,7 @@ class Switch:
         switch._hold_down = HoldDown(memory.hold_steps, recovered)
         switch._ramp = Ramp(rules.ramp_step, taken - memory.ramp_age, memory.ramp_step, memory.ramp_proven)
         switch.helm = Helm.restore(memory.pin, taken, asked=memory.asked)
-        switch._planned = switch.helm.asked or switch.helm.pin is not None
-        switch._ready, switch.network_cut = memory.ready, memory.cut
+        switch._planned, switch._ready, switch.network_cut = memory.planned, memory.ready, memory.cut
         for alias, health in memory.healths.items():
             if alias in switch._watches:
                 switch._watches[alias].health.restore(health, taken)

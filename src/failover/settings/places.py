@@ -63,6 +63,7 @@ LISTEN = Form(
     {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, {"type": "string", "pattern": r"^\s*\S*\d+\s*$"}]},
 )
 
+DEFAULT_ADMIN = Listen("127.0.0.1", 8081)
 OFF = Listen("off", 0)
 """The word `off` where an address could stand: no listener."""
 

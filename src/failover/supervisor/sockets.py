@@ -10,11 +10,14 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from failover.errors import StartError
 from failover.observe import log
-from failover.settings.places import OFF
-from failover.settings.types import Listen
+from failover.settings.places import DEFAULT_ADMIN, OFF
+
+if TYPE_CHECKING:
+    from failover.settings.types import Listen
 
 _log = log.get("supervisor")
 
@@ -49,9 +52,6 @@ def open_public(listen: Listen, flag: str = "--listen") -> tuple[socket.socket, 
             one.close()
         raise StartError(f"cannot listen on {listen}: {_advice(refused, listen, flag)}")
     return tuple(opened)
-
-
-DEFAULT_ADMIN = Listen("127.0.0.1", 8081)
 
 
 def open_admin(listen: Listen | None) -> tuple[socket.socket, ...]:
