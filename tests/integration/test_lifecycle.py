@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.program import PATIENCE, Process, Program
+from support.program import PATIENCE, Process, Program, alive
 
 # -- an origin whose answers can be kept waiting, and clients that count
 
@@ -161,14 +161,6 @@ def configured(primary, backup, tmp_path):
     write()
     with Program("--config", os.fspath(file)) as program:
         yield program.ready(), write
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def refused(port):

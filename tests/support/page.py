@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -133,6 +134,21 @@ class Page:
 
     def click(self, selector: str) -> None:
         self.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+    def follow(self, selector: str) -> None:
+        """Click on what leads to another page, and wait until that one is there."""
+        self.script("window.left = false")
+        self.wait(lambda: self._clicked(selector), f"a click on {selector}")
+        self.wait(
+            lambda: self.script("return !('left' in window) && document.readyState === 'complete'"), "what follows"
+        )
+
+    def _clicked(self, selector: str) -> bool:
+        try:
+            self.click(selector)
+        except StaleElementReferenceException:  # an update has just put another one there
+            return False
+        return True
 
     def type(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()

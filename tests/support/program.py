@@ -34,6 +34,14 @@ _OURS = re.compile(
 )
 
 
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def clean_environment(more: Mapping[str, str] = {}) -> dict[str, str]:
     """This environment without anything that configures the program, and with `more`."""
     return {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)} | dict(more)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support import standins
-from support.program import Process, Program
+from support.program import Process, Program, alive
 
 PATIENCE = 20
 
@@ -83,14 +83,6 @@ def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # -- start and stop
