@@ -99,7 +99,7 @@ def main() -> int:
                 with contextlib.ExitStack() as looking:
                     if name != "alone":
                         audience = looking.enter_context(Audience(admin, proxy.port, args.tabs, args.public))
-                    us.append(turn(stage, data_plane, args.seconds).values["us"])
+                    us.append(turn(stage, data_plane, args.seconds).values["cost"])
                 spent[name] += processor_time(controller) - before
             print(f"round {number + 1}: {us[-1]:.1f} µs, {audience.read:,} bytes read", file=sys.stderr)
             if not audience.read:

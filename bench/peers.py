@@ -98,8 +98,8 @@ class Failover:
         return f"{told[1] if told else '?'} ({fingerprint(sources)})"
 
     def reason(self, log: str) -> str:
-        unknown = re.search(r"[Nn]o such option:? '?(--[a-z-]+)", log)
-        return f"cannot yet: {unknown[1]} is not known" if unknown else log.strip()[-400:]
+        unknown = re.search(r"(--[a-z-]+): is not a flag", log)
+        return f"cannot yet: {unknown[1]} is not a flag" if unknown else log.strip()[-400:]
 
 
 def fingerprint(files: list[Path]) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rows import Row, Turn
+    from rows import Row
+    from stage import Turn
 
 RowResult = dict[str, Any]
 BASE = "haproxy"
@@ -23,9 +24,9 @@ BASE = "haproxy"
 
 def summary(row: Row, turns: Mapping[str, Sequence[Turn]], cannot: Mapping[str, str], seconds: float) -> RowResult:
     lines = {}
-    for key, title, unit in row.lines:
+    for key, line in row.lines.items():
         series = {name: [turn.values[key] for turn in several if key in turn.values] for name, several in turns.items()}
-        lines[key] = {"title": title, "unit": unit, "proxies": compared(series)}
+        lines[key] = {"title": line.title, "unit": line.unit, "proxies": compared(series)}
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "seconds": seconds,

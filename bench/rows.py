@@ -2,97 +2,176 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
+import clients
+import memory
 import origins
-from stage import USUAL, BenchError, Proxy, Setup, Stage, family, processor_time
+import uvloop
+from peers import Failover
+from stage import USUAL, Meter, Proxy, Setup, Stage, Turn
+from wrk import wrk
+
+Measure = Callable[[Stage, Proxy, float], Turn]
+Alone = Callable[[Stage, str, float], Turn]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What one proxy did in one turn: a value for each line of its row, and what is worth knowing beside them."""
-
-    values: Mapping[str, float]
-    beside: Mapping[str, float] = field(default_factory=dict)
-    trouble: str = ""
-
-
-Measure = Callable[[Stage, Proxy, float], Turn]
+class Line:
+    title: str
+    unit: str = "µs"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`lines` are what a turn measures: key, title, unit. Turns last `seconds`."""
+    """`lines` by the keys of a turn's values. Without a setup, `measure` gets a name and starts the proxy itself."""
 
-    lines: tuple[tuple[str, str, str], ...]
-    measure: Measure
-    setup: Setup = USUAL
-
-
-def cost(title: str, unit: str = "µs") -> tuple[tuple[str, str, str], ...]:
-    return (("us", title, unit),)
+    lines: dict[str, Line]
+    measure: Measure | Alone
+    setup: Setup | None = USUAL
 
 
-# -- requests by wrk
+def cost(title: str, measure: Measure, setup: Setup = USUAL, unit: str = "µs") -> Row:
+    """A row of one line: processor time of all of a proxy's own processes, for each of what was done."""
+    return Row({"cost": Line(title, unit)}, measure, setup)
 
 
-def requests(connections: int, path: str = origins.SMALL, headers: Mapping[str, str] = origins.REQUEST) -> Measure:
-    """Processor time per request. The requests still open at the end (at most one a connection) are not counted."""
+# -- how a turn is measured
+
+
+def requests(connections: int, path: str = origins.SMALL, headers: dict[str, str] = origins.REQUEST) -> Measure:
+    """Per request, as fast as they are answered. Those still open at the end, one a connection, are not counted."""
 
     def measure(stage: Stage, proxy: Proxy, seconds: float) -> Turn:
-        pids = family(proxy.pid)
-        before = processor_time(*pids)
-        load = wrk(stage, proxy, seconds, connections, path, headers)
-        spent = processor_time(*pids) - before
-        beside = {"per_second": load.per_second, "busy": spent / load.seconds}
-        return Turn({"us": spent / load.requests * 1e6}, beside, load.trouble)
+        with Meter(proxy) as meter:
+            load = wrk(stage.folder, proxy.url, seconds, connections, path, headers)
+        return meter.each(load.requests, wall=load.seconds, trouble=load.trouble)
 
     return measure
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    requests: int
-    read: int  # bytes
-    seconds: float
-    trouble: str
+def downloads(connections: int, name: str, scale: float = 1e6) -> Measure:
+    """Per file: by the bytes that arrived, so that those still under way at the end count in part."""
 
-    @property
-    def per_second(self) -> float:
-        return self.requests / self.seconds
+    def measure(stage: Stage, proxy: Proxy, seconds: float) -> Turn:
+        with Meter(proxy) as meter:
+            load = wrk(stage.folder, proxy.url, seconds, connections, f"/files/{name}", origins.REQUEST)
+        return meter.each(load.read / origins.FILES[name], scale=scale, wall=load.seconds, trouble=load.trouble)
 
-
-def wrk(stage: Stage, proxy: Proxy, seconds: float, connections: int, path: str, headers: Mapping[str, str]) -> Load:
-    """Load that begins a request as soon as one is answered, on kept connections."""
-    script = stage.folder / "load.lua"
-    script.write_text(wrk_script(path, headers))
-    command = ["wrk", "-t1", f"-c{connections}", "-d1h", "-s", str(script), proxy.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)  # its own clock knows whole seconds only; this is how it is ended early
-        told, _ = process.communicate(timeout=30)
-    return parse_wrk(told)
+    return measure
 
 
-def wrk_script(path: str, headers: Mapping[str, str]) -> str:
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
-    told = 'io.write(string.format("total %d %d %d\\n", summary.requests, summary.bytes, summary.duration))'
-    return "\n".join([*lines, f'wrk.path = "{path}"', f"done = function(summary) {told} end", ""])
+def uploads(connections: int, size: int) -> Measure:
+    """Per upload, all whole, in ms."""
+
+    def measure(_stage: Stage, proxy: Proxy, seconds: float) -> Turn:
+        with Meter(proxy) as meter:
+            taken, trouble = clients.upload(proxy.port, size, connections, seconds)
+        return meter.each(taken, scale=1e3, trouble=trouble)
+
+    return measure
 
 
-def parse_wrk(told: str) -> Load:
-    total = re.search(r"^total (\d+) (\d+) (\d+)$", told, re.MULTILINE)
-    if not total or not int(total[1]):
-        raise BenchError(f"nothing was answered: {told}")
-    trouble = "; ".join(found.strip() for found in re.findall(r"(?:Socket errors|Non-2xx).*", told))
-    return Load(int(total[1]), int(total[2]), int(total[3]) / 1e6, trouble)
+def echoes(connections: int) -> Measure:
+    """Per WebSocket message that came back."""
 
+    def measure(_stage: Stage, proxy: Proxy, seconds: float) -> Turn:
+        meter = Meter(proxy)
+        count, trouble = uvloop.run(clients.echo(proxy.port, connections, meter, seconds))
+        return meter.each(count, trouble=trouble)
+
+    return measure
+
+
+def events(connections: int) -> Measure:
+    """Per event that arrived."""
+
+    def measure(_stage: Stage, proxy: Proxy, seconds: float) -> Turn:
+        meter = Meter(proxy)
+        count, trouble = uvloop.run(clients.listen(proxy.port, connections, meter, seconds))
+        return meter.each(count, trouble=trouble)
+
+    return measure
+
+
+class Latency:
+    """At half of what each proxy reached itself, and at half of what Failover did. The first turn finds that out."""
+
+    PARTS: ClassVar = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+    LINES: ClassVar = {f"own {part}": Line(f"latency at 50 % of its own most, {part}", "ms") for part in PARTS} | {
+        f"same {part}": Line(f"latency at 50 % of Failover's most, {part}", "ms") for part in PARTS
+    }
+
+    def __init__(self) -> None:
+        self._most: dict[int, float] = {}
+        self._ours = 0.0
+
+    def __call__(self, stage: Stage, proxy: Proxy, seconds: float) -> Turn:
+        if proxy.pid not in self._most:
+            self._most[proxy.pid] = wrk(stage.folder, proxy.url, max(seconds, 1.0), 64).per_second
+            if not self._ours and isinstance(stage.cast[proxy.name], Failover):
+                self._ours = self._most[proxy.pid]
+            return Turn({})
+        values, troubles = {}, []
+        for kind, most in (("own", self._most[proxy.pid]), ("same", self._ours)):
+            if most:
+                late, trouble = uvloop.run(clients.open_loop(proxy.port, most / 2, seconds))
+                late.sort()
+                values |= {f"{kind} {name}": late[int(len(late) * part)] * 1e3 for name, part in self.PARTS.items()}
+                troubles += [f"at {most / 2:.0f}/s {trouble}"] * bool(trouble)
+        return Turn(values, {"per_second": self._most[proxy.pid] / 2}, "; ".join(troubles))
+
+
+def workers(stage: Stage, name: str, seconds: float) -> Turn:
+    """Requests per second with one and with two; nobody is pinned, load and origin share the cores with the proxy."""
+    reached = []
+    for count in (1, 2):
+        with stage.proxy(name, Setup(workers=count, pinned=False)) as proxy:
+            wrk(stage.folder, proxy.url, seconds / 3, 64)
+            reached.append(wrk(stage.folder, proxy.url, seconds, 64).per_second)
+    return Turn({"one": reached[0], "two": reached[1], "ratio": reached[1] / reached[0]})
+
+
+# -- the table
+
+_CLOSING = origins.REQUEST | {"Connection": "close"}
+_APP = Setup(origin="app")
 
 ROWS: dict[str, Row] = {
-    "small": Row(cost("small request, 64 connections"), requests(64)),
+    "small": cost("small request, 64 connections", requests(64)),
+    "c1": cost("small request, 1 connection", requests(1)),
+    "c1000": cost("small request, 1,000 connections", requests(1000)),
+    "new": cost("small request on a new connection", requests(64, headers=_CLOSING)),
+    "10k": cost("10 KB response, 64 connections", downloads(64, "10k")),
+    "1m": cost("1 MB response, 16 connections", downloads(16, "1m")),
+    "100m": cost("100 MB response, 2 connections", downloads(2, "100m", 1e3), unit="ms"),
+    "100m-up": cost("100 MB request, 2 connections", uploads(2, 100_000_000), _APP, "ms"),
+    "tls": cost("small request, TLS from the client", requests(64), Setup(client_tls=True)),
+    "tls-origin": cost("small request, TLS to the origin", requests(64), Setup(origin="files over tls")),
+    "websocket": cost("WebSocket message there and back, 64 connections", echoes(64), _APP),
+    "events": cost("event, on 1,000 streams", events(1000), _APP),
+    "latency": Row(Latency.LINES, Latency()),
+    "workers": Row(
+        {
+            "one": Line("most requests a second, 1 worker, sharing two cores with load and origin", "/s"),
+            "two": Line("most requests a second, 2 workers, sharing two cores with load and origin", "/s"),
+            "ratio": Line("2 workers over 1, sharing two cores with load and origin", "x"),
+        },
+        workers,
+        None,
+    ),
+    "memory": Row(
+        {
+            "idle": Line("memory, idle", "MB"),
+            "connection": Line("memory, each of 1,000 idle connections", "KB"),
+            "stream": Line("memory, each of 1,000 event streams", "KB"),
+            "supervisor": Line("memory of the supervisor, idle", "MB"),
+            "controller": Line("memory of the controller, idle", "MB"),
+            "worker": Line("memory of one worker, idle", "MB"),
+        },
+        memory.measure,
+        None,
+    ),
 }

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import results
 from peers import PEERS, Failover, Peer
-from rows import ROWS, Row, Turn
-from stage import BenchError, Stage, found
+from rows import ROWS, Row
+from stage import BenchError, Proxy, Stage, Turn, found
 
 _TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux"}
 
@@ -91,19 +91,25 @@ def measure(stage: Stage, name: str, row: Row, cast: list[str], args: argparse.N
     """All turns of a row; a proxy that cannot do it is left out, with the reason."""
     turns: dict[str, list[Turn]] = {}
     cannot: dict[str, str] = {}
-    stage.spread(row.setup)
     with contextlib.ExitStack() as running:
-        proxies = {}
+        subjects: dict[str, Proxy | str] = {}
         for one in cast:
             try:
-                proxies[one] = running.enter_context(stage.proxy(one, row.setup))
-                row.measure(stage, proxies[one], args.seconds / 3)  # warm: code, caches, connections to the origin
+                if row.setup is None:
+                    subjects[one] = one
+                else:
+                    subjects[one] = running.enter_context(stage.proxy(one, row.setup))
+                    row.measure(stage, subjects[one], args.seconds / 3)  # warm: code, caches, connections to the origin
             except BenchError as error:
                 cannot[one] = str(error)
-                proxies.pop(one, None)
+                subjects.pop(one, None)
         for number in range(args.rounds):
-            for one, proxy in proxies.items():
-                turn = row.measure(stage, proxy, args.seconds)
+            for one in [name for name in subjects if name not in cannot]:
+                try:
+                    turn = row.measure(stage, subjects[one], args.seconds)
+                except BenchError as error:
+                    cannot[one] = str(error)
+                    continue
                 turns.setdefault(one, []).append(turn)
                 told = "  ".join(f"{value:.4g}" for value in turn.values.values())
                 print(f"{name} {number + 1}: {one:9} {told}  {turn.trouble}", file=sys.stderr)

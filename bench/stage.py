@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,7 +24,7 @@ from configs import Certificates, Work
 from peers import Failover, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PATIENCE = 15.0
 _SEARCHED = os.pathsep.join(
@@ -63,11 +63,20 @@ class Proxy:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one proxy did in one turn: a value for each line of its row, and what is worth knowing beside them."""
+
+    values: Mapping[str, float]
+    beside: Mapping[str, float] = field(default_factory=dict)
+    trouble: str = ""
+
+
 class Stage:
     """The processes of a run. Use it as a context: whatever was started ends with it."""
 
     def __init__(self, cast: dict[str, Peer]) -> None:
-        self._cast = cast
+        self.cast = cast
         self._ending = contextlib.ExitStack()
         self._cores = sorted(os.sched_getaffinity(0))
         self._origins: dict[str, tuple[int, int]] = {}
@@ -84,10 +93,6 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._ending.close()
 
-    def spread(self, setup: Setup) -> None:
-        """Pin the load and what is started from here on, or give them all cores."""
-        os.sched_setaffinity(0, {self._cores[1]} if setup.pinned else self._cores)
-
     @contextlib.contextmanager
     def proxy(self, name: str, setup: Setup = USUAL) -> Iterator[Proxy]:
         """A proxy that answers; it ends with the context. BenchError says why there is none."""
@@ -101,13 +106,14 @@ class Stage:
             client_tls=self._certificates() if setup.client_tls else None,
             origin_tls=self._certificates() if "tls" in setup.origin else None,
         )
-        peer = self._cast[name]
+        peer = self.cast[name]
         if isinstance(peer, Failover):
             peer = replace(peer, more=setup.more, backups=setup.backups)
         command, env = peer.command(work)
         cores = str(self._cores[0]) if setup.pinned else ",".join(map(str, self._cores))
         process, log = self._launch([*command], cores, env)
         try:
+            os.sched_setaffinity(0, {self._cores[1]} if setup.pinned else self._cores)  # the load is ours, or our child
             proxy = Proxy(name, process.pid, work.port, setup.client_tls)
             try:
                 wait_until_good(proxy, process)
@@ -116,6 +122,7 @@ class Stage:
             yield proxy
         finally:
             end(process)
+            os.sched_setaffinity(0, {self._cores[1]})
 
     def _origin(self, kind: str) -> tuple[int, int]:
         """The ports of primary and backup."""
@@ -134,8 +141,11 @@ class Stage:
 
     def _certificates(self) -> Certificates:
         made = Certificates(self.folder)
-        if not made.authority.exists():
-            made.make()
+        if not made.both.exists():
+            try:
+                made.make()
+            except ImportError:
+                raise BenchError("certificates need trustme: pip install 'failover[bench]'") from None
         return made
 
     def _launch(self, command: list[str], cores: str, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], Path]:
@@ -181,6 +191,33 @@ def end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+class Meter:
+    """What a proxy's own processes use while the context is open. `spent`, `wall`: seconds."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def __enter__(self) -> Self:
+        self._pids = family(self._proxy.pid)
+        self._began, self._before = time.monotonic(), processor_time(*self._pids)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.spent = time.monotonic() - self._began, processor_time(*self._pids) - self._before
+
+    def each(self, count: float, *, scale: float = 1e6, wall: float = 0.0, trouble: str = "") -> Turn:
+        """The turn in which so much was done: processor time for each, in µs, or by `scale`.
+
+        `wall` is for how many seconds there was load, where that is not as long as the meter ran.
+        """
+        if not count:
+            raise BenchError(f"nothing was answered {trouble}".rstrip())
+        wall = wall or self.wall
+        return Turn(
+            {"cost": self.spent / count * scale}, {"per_second": count / wall, "busy": self.spent / wall}, trouble
+        )
 
 
 def free_port() -> int:
