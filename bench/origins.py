@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SMALL = "/articles/hello?utm=1"
 SMALL_LENGTH = 111
-FILES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000, "100m": 100_000_000}
+FILES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1000k": 1_000_000, "100m": 100_000_000}
 MOST_BACKUPS = 32
 
 # With the Host that wrk writes these are the 12 headers of a request.

@@ -78,7 +78,8 @@ class Failover:
     def command(self, work: Work) -> tuple[list[str], dict[str, str]]:
         scheme = "https" if work.origin_tls else "http"
         flags = ["--primary", f"{scheme}://{work.primary}", "--listen", f"127.0.0.1:{work.port}"]
-        flags += ["--backup", f"{scheme}://{work.backup}"] * self.backups
+        for number in range(self.backups):  # the origin's backup answers on many addresses of this machine
+            flags += ["--backup", f"{scheme}://{work.backup.replace('127.0.0.1', f'127.0.0.{1 + number}')}"]
         flags += ["--workers", str(work.workers), "--max-body", "1GB"]
         if "--state-dir" not in self.more:
             flags += ["--state-dir", "memory"]

@@ -12,14 +12,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import results
-from peers import PEERS, Failover, Peer
-from rows import ROWS, Row
-from stage import BenchError, Proxy, Stage, Turn, found
+from peers import PEERS, Failover
+from rows import ROWS
+from stage import BenchError, Stage, found
+from turns import take_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peers import Peer
+    from rows import Row
+    from stage import Turn
 
 _TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux"}
 
@@ -32,22 +42,21 @@ def main() -> int:
     cast = chosen(args.only, args.failover)
     versions = {name: peer.version(found(peer.needs) or "") for name, peer in cast.items()}
     try:
-        former = results.read(args.json, versions, args.rows)
+        result = results.read(args.json, versions, rows=args.rows)
         with Stage(cast) as stage:
             for name in args.rows:
-                row = measure(stage, name, ROWS[name], list(cast), args)
-                former["rows"][name] = row
-                print(results.text({"rows": {name: row}}), flush=True)
+                result["rows"][name] = measure(stage, name, ROWS[name], list(cast), args)
+                if args.json:
+                    results.write(args.json, result)
     except BenchError as error:
         print(f"bench: {error}")
         return 1
-    if args.json:
-        results.write(args.json, former)
+    print(results.table(result, args.rows, list(cast), {name: peer.title for name, peer in cast.items()}))
     if args.plot:
         import plot  # noqa: PLC0415 - it needs matplotlib, of the extra `bench`
 
-        plot.ratios(former, args.plot)
-    troubles = [f"{name}: {said}" for name in args.rows for said in results.troubles(former["rows"][name])]
+        plot.ratios(result, args.plot)
+    troubles = [f"{name}: {said}" for name in args.rows for said in results.troubles(result["rows"][name])]
     print(*troubles, sep="\n", end="\n" if troubles else "")
     return 1 if troubles else 0
 
@@ -87,33 +96,23 @@ def chosen(names: list[str], more: list[str]) -> dict[str, Peer]:
     return cast
 
 
-def measure(stage: Stage, name: str, row: Row, cast: list[str], args: argparse.Namespace) -> results.RowResult:
+def measure(stage: Stage, name: str, row: Row, cast: list[str], args: argparse.Namespace) -> dict[str, Any]:
     """All turns of a row; a proxy that cannot do it is left out, with the reason."""
-    turns: dict[str, list[Turn]] = {}
+    subjects: dict[str, Callable[[float], Turn]] = {}
     cannot: dict[str, str] = {}
     with contextlib.ExitStack() as running:
-        subjects: dict[str, Proxy | str] = {}
         for one in cast:
             try:
-                if row.setup is None:
-                    subjects[one] = one
-                else:
-                    subjects[one] = running.enter_context(stage.proxy(one, row.setup))
-                    row.measure(stage, subjects[one], args.seconds / 3)  # warm: code, caches, connections to the origin
+                subject = one if row.setup is None else running.enter_context(stage.proxy(one, row.setup))
             except BenchError as error:
                 cannot[one] = str(error)
-                subjects.pop(one, None)
-        for number in range(args.rounds):
-            for one in [name for name in subjects if name not in cannot]:
-                try:
-                    turn = row.measure(stage, subjects[one], args.seconds)
-                except BenchError as error:
-                    cannot[one] = str(error)
-                    continue
-                turns.setdefault(one, []).append(turn)
-                told = "  ".join(f"{value:.4g}" for value in turn.values.values())
-                print(f"{name} {number + 1}: {one:9} {told}  {turn.trouble}", file=sys.stderr)
-    return results.summary(row, turns, cannot, args.seconds)
+            else:
+                subjects[one] = functools.partial(row.measure, stage, subject)
+        warm = row.setup is not None
+        turns, broken = take_turns(name, subjects, rounds=args.rounds, seconds=args.seconds, warm=warm)
+    result = results.summary(row, turns, cannot | broken, args.seconds)
+    result["trouble"] |= {one: [why] for one, why in broken.items()}
+    return result
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class Turn:
 
     values: Mapping[str, float]
     beside: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
     trouble: str = ""
 
 
@@ -80,6 +81,7 @@ class Stage:
         self._ending = contextlib.ExitStack()
         self._cores = sorted(os.sched_getaffinity(0))
         self._origins: dict[str, tuple[int, int]] = {}
+        self.origin_pids: list[int] = []
 
     def __enter__(self) -> Self:
         if len(self._cores) < 2:
@@ -131,6 +133,7 @@ class Stage:
             tls = self._certificates() if "tls" in kind else None
             process, log = self._launch(origins.command(kind, self.folder, ports, tls), str(self._cores[1]), {})
             self._ending.callback(end, process)
+            self.origin_pids.append(process.pid)
             for port in ports:
                 try:
                     wait_until_good(Proxy("origin", process.pid, port, tls is not None), process)
@@ -215,9 +218,8 @@ class Meter:
         if not count:
             raise BenchError(f"nothing was answered {trouble}".rstrip())
         wall = wall or self.wall
-        return Turn(
-            {"cost": self.spent / count * scale}, {"per_second": count / wall, "busy": self.spent / wall}, trouble
-        )
+        beside = {"per_second": count / wall, "busy": self.spent / wall}
+        return Turn({"cost": self.spent / count * scale}, beside, trouble=trouble)
 
 
 def free_port() -> int:
