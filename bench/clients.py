@@ -8,6 +8,7 @@ import collections
 import contextlib
 import ctypes
 import http.client
+import math
 import os
 import threading
 import time
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 50
 _PATIENCE = 15.0
-_LAST_S = 0.2  # for those still under way at the end
+_GROUP_S = 0.00025  # a request each, alone, would cost the load as much as the proxy
+_LAST_S = 0.5  # for those still under way at the end
 _MESSAGE = 64  # bytes of a WebSocket message
 
 
@@ -157,13 +159,17 @@ class _Ticks:
         return int.from_bytes(os.read(self.fd, 8), "little")
 
 
-async def open_loop(port: int, rate: float, seconds: float, connections: int = 64) -> tuple[list[float], str]:
+async def open_loop(
+    port: int, rate: float, seconds: float, meter: Meter, connections: int = 64
+) -> tuple[list[float], str]:
     """The latencies, in seconds, of requests that are due at a fixed rate, whether the last ones were answered or not.
 
-    Each is measured from the moment it was due: one that waits because all connections wait is as late as its visitor
-    would say ("coordinated omission" hides nothing).
+    They are due in groups, one each 250 µs at most. Each is measured from the moment it was due: one that waits because
+    all connections wait is as late as its visitor would say ("coordinated omission" hides nothing). The meter runs
+    meanwhile: the load must have time to spare.
     """
     loop = asyncio.get_running_loop()
+    group = math.ceil(rate * _GROUP_S)
     request = head("GET", origins.SMALL, origins.REQUEST)
     latencies: list[float] = []
     waiting: collections.deque[float] = collections.deque()
@@ -190,22 +196,24 @@ async def open_loop(port: int, rate: float, seconds: float, connections: int = 6
         client.transport.write(request)
 
     def tick() -> None:
-        nonlocal sent
+        nonlocal number
         for _ in range(ticks.passed()):
-            sent += 1
-            due = ticks.began + sent * ticks.interval
-            if idle:
-                send(idle.pop(), due)
-            else:
-                waiting.append(due)
+            number += 1
+            due = ticks.began + number * ticks.interval
+            for _ in range(group):
+                if idle:
+                    send(idle.pop(), due)
+                else:
+                    waiting.append(due)
 
     async with connected(port, connections, request, b"HTTP/1.1 200", origins.SMALL_LENGTH) as clients:
         for client in clients:
             client.took = took
-        idle, sent = list(clients), 0
-        ticks = _Ticks(1 / rate)
+        idle, number = list(clients), 0
+        ticks = _Ticks(group / rate)
         loop.add_reader(ticks.fd, tick)
-        await asyncio.sleep(seconds)
+        with meter:
+            await asyncio.sleep(seconds)
         loop.remove_reader(ticks.fd)
         os.close(ticks.fd)
         await asyncio.sleep(_LAST_S)

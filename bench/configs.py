@@ -73,7 +73,7 @@ worker_processes {workers};
 pid {folder}/{name}.pid;
 error_log stderr;
 worker_rlimit_nofile 16384;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16000; }}
 http {{
   access_log off;
   server_tokens off;

@@ -3,8 +3,9 @@
     .venv/bin/python bench/growth.py [--lines headers,body] [--quick] [--json FILE]
 
 The values of a line take turns, as the proxies of `run.py` do. A line is *flat* when the straight line of least squares
-through it rises by less than 15 % of the mean from end to end; *linear* when it rises by more and the last step is at
-most 1.5 times as steep as that straight line; else *steeper*. It takes about three minutes.
+through it rises by less than 15 % of the mean from end to end. If it rises by more, it *levels off* when the last step
+alone rises by less than that; it is *linear* when the last step is at most 1.5 times as steep as the straight line,
+else *steeper*. It takes about three minutes.
 """
 
 from __future__ import annotations
@@ -176,16 +177,23 @@ def grown(stage: Stage, growth: Growth, args: argparse.Namespace) -> dict[str, d
 def judged(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, str]:
     """The slope by least squares, and the word for it by the rule above."""
     slope, _ = statistics.linear_regression(sizes, values)
-    if slope * (sizes[-1] - sizes[0]) < _FLAT * statistics.mean(values):
+    flat = _FLAT * statistics.mean(values)
+    if slope * (sizes[-1] - sizes[0]) < flat:
         return slope, "flat"
-    last = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
-    return slope, "linear" if last <= _LINEAR * slope else "steeper"
+    last = values[-1] - values[-2]
+    if len(sizes) > 2 and last < flat:
+        return slope, "levels off"
+    return slope, "linear" if last <= _LINEAR * slope * (sizes[-1] - sizes[-2]) else "steeper"
 
 
 def told(line: dict[str, object]) -> str:
     """`headers of a request 5, 12, 50, 100: 28, 30, 41, 56 µs a request: linear, 0.3 µs a header`."""
     sizes, medians = (", ".join(f"{one:,g}" for one in line[key]) for key in ("sizes", "medians"))
-    rise = "" if line["word"] == "flat" else f", {line['slope']:.2g} {line['unit']} for each {line['by']} more"
+    rise = (
+        ""
+        if line["word"] in {"flat", "levels off"}
+        else f", {line['slope']:.2g} {line['unit']} for each {line['by']} more"
+    )
     return f"{line['title']} {sizes}: {medians} {line['unit']} for {line['of']}: {line['word']}{rise}"
 
 

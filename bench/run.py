@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import importlib.util
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +27,10 @@ from stage import BenchError, Stage, found
 from turns import take_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from peers import Peer
-    from rows import Row
-    from stage import Turn
+    from stage import Proxy, Setup
 
 _TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux"}
 
@@ -44,18 +45,21 @@ def main() -> int:
     try:
         result = results.read(args.json, versions, rows=args.rows)
         with Stage(cast) as stage:
-            for name in args.rows:
-                result["rows"][name] = measure(stage, name, ROWS[name], list(cast), args)
-                if args.json:
-                    results.write(args.json, result)
+            for setup, names in itertools.groupby(args.rows, key=lambda name: ROWS[name].setup):
+                with opened(stage, setup, list(cast)) as (subjects, cannot):
+                    for name in names:
+                        result["rows"][name] = measure(name, stage, subjects, cannot, args)
+                        if args.json:
+                            results.write(args.json, result)
     except BenchError as error:
         print(f"bench: {error}")
         return 1
-    print(results.table(result, args.rows, list(cast), {name: peer.title for name, peer in cast.items()}))
+    titles = {name: peer.title for name, peer in cast.items()}
+    print(results.table(result, args.rows, list(cast), titles))
     if args.plot:
         import plot  # noqa: PLC0415 - it needs matplotlib, of the extra `bench`
 
-        plot.ratios(result, args.plot)
+        plot.ratios(result, titles, args.plot)
     troubles = [f"{name}: {said}" for name in args.rows for said in results.troubles(result["rows"][name])]
     print(*troubles, sep="\n", end="\n" if troubles else "")
     return 1 if troubles else 0
@@ -72,6 +76,8 @@ def arguments() -> argparse.Namespace:
     flags.add_argument("--json", type=Path, help="file to write the figures to, beside those of other rows in it")
     flags.add_argument("--plot", type=Path, help="SVG file to draw the ratios to HAProxy in")
     args = flags.parse_args()
+    if args.plot and not importlib.util.find_spec("matplotlib"):
+        flags.error("a plot needs matplotlib: pip install 'failover[bench]'")
     args.rows, args.only = args.rows.split(","), args.only.split(",")
     for given, known in ((args.rows, ROWS), (args.only, PEERS)):
         if unknown := [name for name in given if name not in known]:
@@ -96,20 +102,30 @@ def chosen(names: list[str], more: list[str]) -> dict[str, Peer]:
     return cast
 
 
-def measure(stage: Stage, name: str, row: Row, cast: list[str], args: argparse.Namespace) -> dict[str, Any]:
-    """All turns of a row; a proxy that cannot do it is left out, with the reason."""
-    subjects: dict[str, Callable[[float], Turn]] = {}
+@contextlib.contextmanager
+def opened(
+    stage: Stage, setup: Setup | None, cast: list[str]
+) -> Iterator[tuple[dict[str, Proxy | str], dict[str, str]]]:
+    """All proxies with that setup, and the reasons of those that cannot have it. Without one: their names."""
+    subjects: dict[str, Proxy | str] = {}
     cannot: dict[str, str] = {}
     with contextlib.ExitStack() as running:
         for one in cast:
             try:
-                subject = one if row.setup is None else running.enter_context(stage.proxy(one, row.setup))
+                subjects[one] = one if setup is None else running.enter_context(stage.proxy(one, setup))
             except BenchError as error:
                 cannot[one] = str(error)
-            else:
-                subjects[one] = functools.partial(row.measure, stage, subject)
-        warm = row.setup is not None
-        turns, broken = take_turns(name, subjects, rounds=args.rounds, seconds=args.seconds, warm=warm)
+        yield subjects, cannot
+
+
+def measure(
+    name: str, stage: Stage, subjects: dict[str, Proxy | str], cannot: dict[str, str], args: argparse.Namespace
+) -> dict[str, Any]:
+    """All turns of a row. Who breaks off in the middle is in trouble; who cannot begin is not."""
+    row = ROWS[name]
+    calls = {one: functools.partial(row.measure, stage, subject) for one, subject in subjects.items()}
+    warm = row.setup is not None
+    turns, broken = take_turns(name, calls, rounds=args.rounds, seconds=args.seconds, warm=warm)
     result = results.summary(row, turns, cannot | broken, args.seconds)
     result["trouble"] |= {one: [why] for one, why in broken.items()}
     return result

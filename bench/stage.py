@@ -24,7 +24,7 @@ from configs import Certificates, Work
 from peers import Failover, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PATIENCE = 15.0
 _SEARCHED = os.pathsep.join(
@@ -197,13 +197,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Meter:
-    """What a proxy's own processes use while the context is open. `spent`, `wall`: seconds."""
+    """What these processes use while the context is open. `spent`, `wall`: seconds."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
 
     def __enter__(self) -> Self:
-        self._pids = family(self._proxy.pid)
         self._began, self._before = time.monotonic(), processor_time(*self._pids)
         return self
 

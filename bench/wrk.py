@@ -55,7 +55,7 @@ def script(path: str, headers: Mapping[str, str]) -> str:
 
 def parse(told: str) -> Load:
     total = re.search(r"^total (\d+) (\d+) (\d+)$", told, re.MULTILINE)
-    if not total or not int(total[2]):
-        raise BenchError(f"nothing was answered: {told.strip()}")
     trouble = "; ".join(found.strip() for found in re.findall(r"(?:Socket errors|Non-2xx).*", told))
+    if not total or not int(total[2]):
+        raise BenchError(f"nothing was answered; {trouble or 'wrk was told of no error'}")
     return Load(int(total[1]), int(total[2]), int(total[3]) / 1e6, trouble)
