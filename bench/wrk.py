@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import origins
@@ -14,7 +15,6 @@ from stage import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,18 @@ def wrk(
     (folder / "load.lua").write_text(script(path, headers))
     command = ["wrk", "-t1", f"-c{connections}", "-d1h", "-s", str(folder / "load.lua"), url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not _catches_interrupts(process.pid):
+            time.sleep(0.002)
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)  # its own clock knows whole seconds only; this is how it is ended early
         told, _ = process.communicate(timeout=30)
     return parse(told)
+
+
+def _catches_interrupts(pid: int) -> bool:
+    """Whether it has got so far that an interrupt lets it tell its figures, and not just end."""
+    caught = re.search(r"(?m)^SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGINT - 1)
 
 
 def script(path: str, headers: Mapping[str, str]) -> str:
