@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -90,6 +91,7 @@ class Stage:
         self.folder.chmod(0o755)  # nginx lays its worker's temporary files here, as another user
         os.sched_setaffinity(0, {self._cores[1]})
         self._ending.callback(os.sched_setaffinity, 0, self._cores)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does: whatever was started ends
         return self
 
     def __exit__(self, *_: object) -> None:
