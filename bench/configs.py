@@ -79,6 +79,8 @@ http {{
   server_tokens off;
   keepalive_requests 100000000;
   keepalive_timeout 65s;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache shared:tls:1m;
 {temporary}
 {http}}}
 """
@@ -97,6 +99,7 @@ def nginx(work: Work) -> list[str]:
       proxy_ssl_name {NAME};
       proxy_ssl_server_name on;
       proxy_ssl_session_reuse on;
+      proxy_ssl_protocols TLSv1.2 TLSv1.3;
 """
     http = f"""\
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}

@@ -53,7 +53,7 @@ def command(kind: str, folder: Path, ports: tuple[int, int], tls: Certificates |
     primary, backup = ports
     places = [f"127.0.0.1:{primary}", *(f"127.0.0.{1 + n}:{backup}" for n in range(MOST_BACKUPS))]
     listen = " ".join(f"listen {place}{' ssl' if tls else ''};" for place in places)
-    shown = f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key}; ssl_session_cache shared:s:1m;" if tls else ""
+    shown = f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key};" if tls else ""
     headers = " ".join(f'add_header {name} "{value}";' for name, value in _RESPONSE.items())
     http = f"""\
   default_type text/html;
