@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from matplotlib.patches import Patch
 from results import BASE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ mpl.rcParams |= {
 }
 _COLOURS = {"failover": "#d1495b", "nginx": "#8fa3ad", "envoy": "#66808d", "caddy": "#3d5a6c", "traefik": "#b9c6cc"}
 _OTHER = "#e9b44c"
+_ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}
 
 
 def ratios(result: Mapping[str, Any], titles: Mapping[str, str], file: Path) -> None:
@@ -36,16 +38,16 @@ def ratios(result: Mapping[str, Any], titles: Mapping[str, str], file: Path) -> 
         for at, row in enumerate(rows):
             if (ratio := row["proxies"].get(name, {}).get("to_haproxy")) is not None:
                 y = at + (place - (len(names) - 1) / 2) * thick
-                axes.barh(
-                    y, ratio, thick * 0.9, color=_COLOURS.get(name, _OTHER), label=titles[name] if not at else None
-                )
-                axes.text(ratio + 0.04, y, f"{ratio:.2g}", va="center", fontsize=6.5, color="#444444")
-    axes.axvline(1, color="#222222", linewidth=0.8)
+                axes.barh(y, ratio, thick * 0.9, color=_COLOURS.get(name, _OTHER))
+                axes.text(ratio + 0.05, y, f"{ratio:.2g}", va="center", fontsize=6.5, bbox=_ON_WHITE)
+    axes.axvline(1, color="#222222", linewidth=0.8, zorder=0)
+    axes.margins(y=0.01)
     axes.set_yticks(range(len(rows)), [row["title"] for row in rows])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("processor time, as a multiple of HAProxy's (the line); less is better")
-    axes.legend(frameon=False, loc="lower right")
+    colours = [Patch(color=_COLOURS.get(name, _OTHER), label=titles[name]) for name in names]
+    axes.legend(handles=colours, frameon=False, loc="lower right")
     _save(figure, file)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import growth
-import plot
 import results
 from peers import PEERS
 from rows import ROWS
@@ -25,6 +24,8 @@ _PICTURES = _ROOT / "docs/performance"
 
 
 def main() -> int:
+    import plot  # noqa: PLC0415 - it needs matplotlib, of the extra `bench`
+
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else _ROOT / "bench/results/latest.json"
     result = json.loads(file.read_text())
     titles = {name: PEERS[name].title if name in PEERS else name for name in result["versions"]}
