@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 50
 _PATIENCE = 15.0
 _GROUP_S = 0.00025  # a request each, alone, would cost the load as much as the proxy
+_LATE_S = 0.001
 _LAST_S = 0.5  # for those still under way at the end
 _MESSAGE = 64  # bytes of a WebSocket message
 
@@ -161,12 +162,12 @@ class _Ticks:
 
 async def open_loop(
     port: int, rate: float, seconds: float, meter: Meter, connections: int = 64
-) -> tuple[list[float], str]:
+) -> tuple[list[float], float, str]:
     """The latencies, in seconds, of requests that are due at a fixed rate, whether the last ones were answered or not.
 
     They are due in groups, one each 250 µs at most. Each is measured from the moment it was due: one that waits because
     all connections wait is as late as its visitor would say ("coordinated omission" hides nothing). The meter runs
-    meanwhile: the load must have time to spare.
+    meanwhile: the load must have time to spare. Second comes the part of the groups that the load itself began late.
     """
     loop = asyncio.get_running_loop()
     group = math.ceil(rate * _GROUP_S)
@@ -196,10 +197,11 @@ async def open_loop(
         client.transport.write(request)
 
     def tick() -> None:
-        nonlocal number
+        nonlocal number, late
         for _ in range(ticks.passed()):
             number += 1
             due = ticks.began + number * ticks.interval
+            late += time.monotonic() - due > _LATE_S
             for _ in range(group):
                 if idle:
                     send(idle.pop(), due)
@@ -209,7 +211,7 @@ async def open_loop(
     async with connected(port, connections, request, b"HTTP/1.1 200", origins.SMALL_LENGTH) as clients:
         for client in clients:
             client.took = took
-        idle, number = list(clients), 0
+        idle, number, late = list(clients), 0, 0
         ticks = _Ticks(group / rate)
         loop.add_reader(ticks.fd, tick)
         with meter:
@@ -219,7 +221,7 @@ async def open_loop(
         await asyncio.sleep(_LAST_S)
         unanswered = len(waiting) + len(due_of)
         said = [f"{unanswered} unanswered"] * bool(unanswered) + [f"{wrong} not 200"] * bool(wrong)
-        return latencies, "; ".join([*said, *([lost(clients)] * bool(lost(clients)))])
+        return latencies, late / max(number, 1), "; ".join([*said, *([lost(clients)] * bool(lost(clients)))])
 
 
 # -- uploads

@@ -37,7 +37,8 @@ def main() -> int:
     page = replaced(page, "growth", "\n".join(f"- {growth.told(line)}" for line in result["growth"].values()))
     _PAGE.write_text(page)
     plot.ratios(result, titles, _PICTURES / "ratios.svg")
-    plot.growth(list(result["growth"].values()), _PICTURES / "growth.svg")
+    if result["growth"]:
+        plot.growth(list(result["growth"].values()), _PICTURES / "growth.svg")
     return 0
 
 

@@ -106,6 +106,7 @@ class Latency:
         f"same {part}": Line(f"latency at 50 % of Failover's most, {part}", "ms") for part in PARTS
     }
 
+    MOST_BEHIND = 0.05  # of what it sends may be late by itself
     MOST_BUSY = 0.75  # of its core: beyond that the load and the origin would measure themselves
 
     def __init__(self) -> None:
@@ -125,8 +126,8 @@ class Latency:
             if not 0 < most / 2 <= self._most[proxy.pid]:
                 continue
             load = Meter([os.getpid(), *(pid for origin in stage.origin_pids for pid in family(origin))])
-            late, trouble = uvloop.run(clients.open_loop(proxy.port, most / 2, seconds, load))
-            if load.spent / load.wall > self.MOST_BUSY:
+            late, behind, trouble = uvloop.run(clients.open_loop(proxy.port, most / 2, seconds, load))
+            if load.spent / load.wall > self.MOST_BUSY or behind > self.MOST_BEHIND:
                 note = f"the load had no time to spare at {most / 2:.0f} requests a second"
                 continue
             late.sort()
