@@ -1,0 +1,336 @@
+"""Instructions that one worker executes per proxied request: a figure that does not depend on the load of the machine.
+
+    .venv/bin/python bench/instructions.py [--requests N] [--scenario small,post] [--source DIR] [--profile]
+
+The real worker runs under valgrind's callgrind; this script plays all the others, the controller, the client and the
+origin, one after the other and over kept connections, so that each run takes the same way. Only the instructions of
+the process are counted, not those of the kernel. Everything stays on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import Counter as Counts
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from peers import _REQUEST, _RESPONSE, BODY_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_HERE = Path(__file__).resolve().parent
+_PATIENCE = 60.0
+_MARK = "getpgrp"
+_ORIGIN = {
+    "Server": "nginx",
+    "Date": "Thu, 01 Jan 2026 00:00:00 GMT",
+    "Content-Type": "text/html",
+    "Content-Length": "",
+    "Connection": "keep-alive",
+}
+_SHOWN = 40
+
+
+class CountError(Exception):
+    """It cannot be counted: why, for people."""
+
+
+class Conversation:
+    """Client and origin of one scenario, each with one kept connection to the worker."""
+
+    def __init__(self, public: int, origin: socket.socket) -> None:
+        self._origin = origin
+        self._client = socket.create_connection(("127.0.0.1", public), _PATIENCE)
+        self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._target: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        if self._target is not None:
+            self._target.close()
+
+    def ask(self, request: bytes, ends: bytes) -> None:
+        """Client to origin, until the origin has read what ends so."""
+        self._client.sendall(request)
+        if self._target is None:
+            self._target, _ = self._origin.accept()
+            self._target.settimeout(_PATIENCE)
+            self._target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        read_until(self._target, ends)
+
+    def answer(self, part: bytes, ends: bytes) -> None:
+        """Origin to client, until the client has read what ends so."""
+        if self._target is None:
+            raise CountError("an answer before any request")
+        self._target.sendall(part)
+        read_until(self._client, ends)
+
+
+def read_until(sock: socket.socket, ends: bytes) -> None:
+    read = b""
+    while not read.endswith(ends):
+        more = sock.recv(1 << 20)
+        if not more:
+            raise CountError(f"the worker closed the connection after {read[-200:]!r}")
+        read += more
+
+
+def head(first: str, fields: dict[str, str]) -> bytes:
+    return "".join([first, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items()), "\r\n"]).encode()
+
+
+def request(method: str = "GET", **more: str) -> bytes:
+    fields = {"Host": "example.com", **_REQUEST} | {name.replace("_", "-"): value for name, value in more.items()}
+    return head(f"{method} /articles/hello?utm=1 HTTP/1.1", fields)
+
+
+def response(**more: str) -> bytes:
+    fields = _ORIGIN | {name: value.replace("\\", "") for name, value in _RESPONSE.items()}
+    fields |= {name.replace("_", "-"): value for name, value in more.items()}
+    return head("HTTP/1.1 200 OK", {name: value for name, value in fields.items() if value})
+
+
+def small(talk: Conversation) -> Callable[[], None]:
+    """A GET with 12 header fields; 12 fields and 111 bytes come back."""
+    return exchange(talk, request(), BODY_LENGTH)
+
+
+def post(talk: Conversation) -> Callable[[], None]:
+    """A POST of 1 KB, answered as `small` is."""
+    body = b"q" * 1023 + b"."
+    return exchange(talk, request("POST", Content_Type="text/plain", Content_Length="1024") + body, BODY_LENGTH, b".")
+
+
+def large(talk: Conversation) -> Callable[[], None]:
+    """A GET; 10 KB come back."""
+    return exchange(talk, request(), 10240)
+
+
+def exchange(talk: Conversation, asked: bytes, length: int, ends: bytes = b"\r\n\r\n") -> Callable[[], None]:
+    answered = response(Content_Length=str(length)) + b"x" * (length - 1) + b"."
+
+    def once() -> None:
+        talk.ask(asked, ends)
+        talk.answer(answered, b"x.")
+
+    return once
+
+
+def stream(talk: Conversation) -> Callable[[], None]:
+    """A GET; head and four chunks come back, each when the one before it has arrived."""
+    asked, begun = request(), response(Transfer_Encoding="chunked")
+    chunk = b"400\r\n" + b"x" * 1023 + b".\r\n"
+
+    def once() -> None:
+        talk.ask(asked, b"\r\n\r\n")
+        talk.answer(begun + chunk, b".\r\n")
+        for _ in range(3):
+            talk.answer(chunk, b".\r\n")
+        talk.answer(b"0\r\n\r\n", b"0\r\n\r\n")
+
+    return once
+
+
+def websocket(talk: Conversation) -> Callable[[], None]:
+    """A message of 100 bytes through an open WebSocket, and its echo."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
+    talk.ask(request(**upgrade, Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ=="), b"\r\n\r\n")
+    accepted = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}
+    talk.answer(head("HTTP/1.1 101 Switching Protocols", accepted), b"\r\n\r\n")
+    asked = b"\x81\xe4\x00\x00\x00\x00" + b"x" * 99 + b"."
+    echoed = b"\x81\x64" + b"x" * 99 + b"."
+
+    def once() -> None:
+        talk.ask(asked, b"x.")
+        talk.answer(echoed, b"x.")
+
+    return once
+
+
+SCENARIOS = {one.__name__: one for one in (small, post, large, stream, websocket)}
+
+
+class Counter:
+    """The worker under callgrind. Use it as a context."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._running = contextlib.ExitStack()
+        self._dumps = 0
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as running:
+            self._start(running)
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _start(self, running: contextlib.ExitStack) -> None:
+        self.folder = folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="failover-count-")))
+        public, self._primary, backup = (running.enter_context(listen()) for _ in range(3))
+        self._public = public.getsockname()[1]
+        channel = running.enter_context(socket.socket(socket.AF_UNIX))
+        channel.bind(str(folder / "channel"))
+        channel.listen()
+        self._control, control = socket.socketpair()
+        running.enter_context(self._control)
+        self._control.settimeout(_PATIENCE)
+        lifeline, alive = os.pipe()
+        running.callback(os.close, alive)
+        served, ready = os.pipe()
+        running.callback(os.close, served)
+        given = [control.fileno(), public.fileno(), lifeline, ready]
+        ports = [sock.getsockname()[1] for sock in (self._primary, backup)]
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--dump-before={_MARK}"]
+        valgrind += [
+            "--compress-strings=no",
+            f"--callgrind-out-file={folder / 'counts'}",
+            f"--vgdb-prefix={folder / 'vgdb'}",
+            "--compress-strings=no",
+        ]
+        with (folder / "log").open("wb") as output:
+            self._process = subprocess.Popen(
+                [
+                    *[*valgrind, sys.executable, str(_HERE / "instructions_worker.py"), str(self._source)],
+                    *[str(folder / "channel"), *map(str, given), *map(str, ports)],
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=given,
+                env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(self._source)},
+            )
+        running.callback(self._end)
+        control.close()
+        for number in (lifeline, ready):
+            os.close(number)
+        told = self._control.recv(65536)
+        if not told:
+            raise CountError(self._said())
+        command = ["vgdb", f"--vgdb-prefix={folder / 'vgdb'}", f"--pid={self._process.pid}", "--max-invoke-ms=0"]
+        subprocess.run([*command, "instrumentation", "on"], check=True, capture_output=True, timeout=_PATIENCE)
+        self._control.send(b".")
+        channel.settimeout(_PATIENCE)
+        line = running.enter_context(channel.accept()[0])
+        line.sendall(told)
+        if not os.read(served, 1):
+            raise CountError(self._said())
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _said(self) -> str:
+        return "the worker did not start:\n" + (self.folder / "log").read_text()[-2000:]
+
+    def count(self, name: str, requests: int, warm: int) -> tuple[float, Path]:
+        """Instructions per request of one scenario, and the file with all that callgrind knows of these requests."""
+        with Conversation(self._public, self._primary) as talk:
+            once = SCENARIOS[name](talk)
+            for _ in range(warm):
+                once()
+            self._mark()
+            empty = total(self._mark())
+            for _ in range(requests):
+                once()
+            file = self._mark()
+        return (total(file) - empty) / requests, file
+
+    def _mark(self) -> Path:
+        """End a count, and give its file; the next one begins."""
+        self._control.send(b".")
+        if not self._control.recv(1):
+            raise CountError(self._said())
+        self._dumps += 1
+        return self.folder / f"counts.{self._dumps}"
+
+
+def listen() -> socket.socket:
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.settimeout(_PATIENCE)
+    return sock
+
+
+def total(file: Path) -> int:
+    found = re.search(r"^(?:summary|totals): (\d+)$", file.read_text(), re.MULTILINE)
+    if not found:
+        raise CountError(f"callgrind wrote no sum to {file}")
+    return int(found[1])
+
+
+def profile(file: Path, requests: int) -> str:
+    """The functions that take most, alone and with all that they call, in instructions per request."""
+    parts = []
+    for title, costs in zip(("alone", "with what they call"), costs_by_function(file.read_text()), strict=True):
+        rows = sorted(costs.items(), key=lambda row: -row[1])[:_SHOWN]
+        lines = [f"{cost / requests:>10,.0f}  {name}" for name, cost in rows]
+        parts.append("\n".join([f"Instructions per request, {title}:", *lines]))
+    return "\n\n".join(parts)
+
+
+def costs_by_function(text: str) -> tuple[Counts, Counts]:
+    """What each function took alone, and with all that it called, from a file of callgrind.
+
+    callgrind_annotate counts functions that had begun before the count as if they had done it all, and tears one apart
+    where the compiler put others into it. The same name in recursion (`name'2`) is one function here.
+    """
+    alone: Counts = Counts()
+    inclusive: Counts = Counts()
+    full = name = ""
+    of_call = False
+    for line in text.splitlines():
+        if line.startswith("fn="):
+            full = line.removeprefix("fn=")
+            name = full.partition("'")[0]
+        elif line.startswith("calls="):
+            of_call = True
+        elif line[:1] in "0123456789+-*" and line:
+            cost = int(line.split()[1])
+            inclusive[full] += cost
+            if not of_call:
+                alone[name] += cost
+            of_call = False
+    merged: Counts = Counts()
+    for full, cost in inclusive.items():
+        name = full.partition("'")[0]
+        merged[name] = max(merged[name], min(cost, alone.total()))
+    return alone, merged
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--requests", type=int, default=400, help="requests of each scenario that are counted")
+    flags.add_argument("--warm", type=int, default=200, help="requests of each scenario before them")
+    flags.add_argument("--scenario", default=",".join(SCENARIOS), help="which ones")
+    flags.add_argument("--source", type=Path, default=_HERE.parent, help="the checkout whose src/ is counted")
+    flags.add_argument("--profile", action="store_true", help="show which functions take most")
+    args = flags.parse_args(arguments)
+    missing = [tool for tool in ("valgrind", "vgdb") if shutil.which(tool) is None]
+    if missing:
+        print(f"instructions: no {', '.join(missing)} here: apt-get install valgrind", file=sys.stderr)
+        return 2
+    with Counter((args.source / "src").resolve()) as counter:
+        for name in args.scenario.split(","):
+            count, file = counter.count(name, args.requests, args.warm)
+            print(f"{name:<10} {count:>10,.0f}", flush=True)
+            if args.profile:
+                print(profile(file, args.requests))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
