@@ -1,35 +1,51 @@
-"""Instructions that one worker executes per proxied request: a figure that does not depend on the load of the machine.
+"""Instructions that one worker executes per proxied request: a cost that does not depend on the load of the machine.
 
-    .venv/bin/python bench/instructions.py [--requests N] [--scenario small,post] [--source DIR] [--profile]
+    .venv/bin/python bench/instructions.py             compare with the record; what has grown by over 5 % is red
+    .venv/bin/python bench/instructions.py --record    count three times, and make that the record of this release
+    .venv/bin/python bench/instructions.py --scenario small --profile --source ../other-checkout
 
-The real worker runs under valgrind's callgrind; this script plays all the others, the controller, the client and the
-origin, one after the other and over kept connections, so that each run takes the same way. Only the instructions of
-the process are counted, not those of the kernel. Everything stays on 127.0.0.1.
+The real worker runs under valgrind's callgrind. This script plays all the others, the controller, the client and the
+origin, one after the other and over kept connections, so that every run takes the same way and gives the same figure.
+Not counted: the kernel, the start, connecting, and the worker's clock, which ticks by time and not by requests.
+Compare counts with counts alone: how long an instruction takes, and what the kernel adds, is for `run.py` to say.
+Everything stays on 127.0.0.1. It takes half a minute.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import platform
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections import Counter as Counts
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from instructions_record import compare, renew
 from peers import _REQUEST, _RESPONSE, BODY_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from instructions_record import Record
 
 _HERE = Path(__file__).resolve().parent
+_RECORD = _HERE / "results" / "instructions.json"
+_RUNS = 3
 _PATIENCE = 60.0
-_MARK = "getpgrp"
+_MARK, _COLLECT = b"m", b"c"
+_MARKED = "getpgrp"
 _ORIGIN = {
     "Server": "nginx",
     "Date": "Thu, 01 Jan 2026 00:00:00 GMT",
@@ -195,7 +211,7 @@ class Counter:
         running.callback(os.close, served)
         given = [control.fileno(), public.fileno(), lifeline, ready]
         ports = [sock.getsockname()[1] for sock in (self._primary, backup)]
-        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--dump-before={_MARK}"]
+        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--dump-before={_MARKED}"]
         valgrind += [
             "--compress-strings=no",
             f"--callgrind-out-file={folder / 'counts'}",
@@ -212,7 +228,7 @@ class Counter:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=given,
-                env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(self._source)},
+                env=environment(self._source),
             )
         running.callback(self._end)
         control.close()
@@ -243,6 +259,7 @@ class Counter:
             once = SCENARIOS[name](talk)
             for _ in range(warm):
                 once()
+            self._order(_COLLECT)
             self._mark()
             empty = total(self._mark())
             for _ in range(requests):
@@ -250,13 +267,22 @@ class Counter:
             file = self._mark()
         return (total(file) - empty) / requests, file
 
-    def _mark(self) -> Path:
-        """End a count, and give its file; the next one begins."""
-        self._control.send(b".")
+    def _order(self, order: bytes) -> None:
+        self._control.send(order)
         if not self._control.recv(1):
             raise CountError(self._said())
+
+    def _mark(self) -> Path:
+        """End a count, and give its file; the next one begins."""
+        self._order(_MARK)
         self._dumps += 1
         return self.folder / f"counts.{self._dumps}"
+
+
+def environment(source: Path) -> dict[str, str]:
+    """Nothing that makes Python work in another way; the hashes are always the same."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(source)}
 
 
 def listen() -> socket.socket:
@@ -311,25 +337,91 @@ def costs_by_function(text: str) -> tuple[Counts, Counts]:
     return alone, merged
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def conditions() -> dict[str, str]:
+    """What a count depends on beside our own code."""
+    built = shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    options = [one for one in built if one.startswith(("--enable-", "--with-")) and "/" not in one]
+    valgrind = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True).stdout
+    return {
+        "python": " ".join([platform.python_version(), *sorted(options)]),
+        "compiler": platform.python_compiler(),
+        "libc": " ".join(platform.libc_ver()),
+        "uvloop": version("uvloop"),
+        "httptools": version("httptools"),
+        "valgrind": valgrind.strip().removeprefix("valgrind-"),
+        "architecture": platform.machine(),
+    }
+
+
+def count_all(args: argparse.Namespace) -> dict[str, float]:
+    """Each scenario with a worker of its own, so that none finds what another has left."""
+    counts = {}
+    for name in args.scenario:
+        with Counter((args.source / "src").resolve()) as counter:
+            counts[name], file = counter.count(name, args.requests, args.warm)
+            if args.profile:
+                print(profile(file, args.requests), end="\n\n")
+    return counts
+
+
+def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--record", action="store_true", help="count three times and make that the record")
+    flags.add_argument("--strict", action="store_true", help="exit code 1 when a scenario has grown by over 5 %%")
     flags.add_argument("--requests", type=int, default=400, help="requests of each scenario that are counted")
     flags.add_argument("--warm", type=int, default=200, help="requests of each scenario before them")
-    flags.add_argument("--scenario", default=",".join(SCENARIOS), help="which ones")
+    flags.add_argument("--scenario", type=names, default=list(SCENARIOS), help=f"of {', '.join(SCENARIOS)}")
     flags.add_argument("--source", type=Path, default=_HERE.parent, help="the checkout whose src/ is counted")
-    flags.add_argument("--profile", action="store_true", help="show which functions take most")
-    args = flags.parse_args(arguments)
+    flags.add_argument("--profile", action="store_true", help=f"the {_SHOWN} functions that take most")
+    args = flags.parse_args()
+    if args.record and (args.scenario != list(SCENARIOS) or args.source != _HERE.parent):
+        flags.error("--record is for all scenarios of this checkout")
     missing = [tool for tool in ("valgrind", "vgdb") if shutil.which(tool) is None]
     if missing:
         print(f"instructions: no {', '.join(missing)} here: apt-get install valgrind", file=sys.stderr)
         return 2
-    with Counter((args.source / "src").resolve()) as counter:
-        for name in args.scenario.split(","):
-            count, file = counter.count(name, args.requests, args.warm)
-            print(f"{name:<10} {count:>10,.0f}", flush=True)
-            if args.profile:
-                print(profile(file, args.requests))
+    try:
+        return record(args) if args.record else comparison(args)
+    except (CountError, OSError, subprocess.SubprocessError) as error:
+        print(f"instructions: {error}", file=sys.stderr)
+        return 2
+
+
+def names(text: str) -> list[str]:
+    """Scenarios as a flag names them."""
+    chosen = text.split(",")
+    if unknown := set(chosen) - set(SCENARIOS):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is not among {', '.join(SCENARIOS)}")
+    return chosen
+
+
+def record(args: argparse.Namespace) -> int:
+    runs = [count_all(args) for _ in range(_RUNS)]
+    release = re.search(r'__version__ = "(.+)"', (_HERE.parent / "src/failover/__init__.py").read_text())
+    made = renew(
+        recorded(),
+        runs,
+        release=release[1] if release else "unknown",
+        date=datetime.now(UTC).date().isoformat(),
+        conditions=conditions(),
+        requests=args.requests,
+    )
+    _RECORD.parent.mkdir(exist_ok=True)
+    _RECORD.write_text(json.dumps(made, indent=1) + "\n")
+    for name, row in made["scenarios"].items():
+        print(f"{name:<10} {row['instructions']:>10,}  spread {row['spread_percent']} %")
     return 0
+
+
+def comparison(args: argparse.Namespace) -> int:
+    colour = sys.stdout.isatty() or bool(os.environ.get("CI") or os.environ.get("FORCE_COLOR"))
+    text, slower = compare(recorded(), count_all(args), conditions(), colour=colour)
+    print(text)
+    return 1 if slower and args.strict else 0
+
+
+def recorded() -> Record | None:
+    return json.loads(_RECORD.read_text()) if _RECORD.exists() else None
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The worker whose instructions `instructions.py` counts: the real one, made by hand and run under callgrind.
 
 It speaks with the script over the socket `control`: first it gives what a controller would tell it, in the words of its
-own source tree; then each byte that comes is a mark between two counts, and is given back.
+own source tree; then each byte that comes is an order, and is given back when it is done: `mark` between two counts, or
+`collect`, so that each count meets the collector of garbage at the same point of its work.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -21,6 +23,7 @@ from failover.launch import Launch
 from failover.observe import log
 from failover.settings.model import Settings
 
+COLLECT = b"c"
 _ARGUMENTS = ("source", "channel", "control", "public", "lifeline", "ready", "primary", "backup")
 
 
@@ -61,13 +64,16 @@ def main() -> int:
 
     class Counted(real.Worker):
         def start(self) -> None:
-            self.loop.add_reader(control, self._mark)
+            self.loop.add_reader(control, self._obey)
             super().start()
 
-        def _mark(self) -> None:
-            byte = control.recv(1)
-            os.getpgrp()  # callgrind writes down what it counted, and begins anew, where this is called
-            control.send(byte)
+        def _obey(self) -> None:
+            order = control.recv(1)
+            if order == COLLECT:
+                gc.collect()
+            else:
+                os.getpgrp()  # callgrind writes down what it counted, and begins anew, where this is called
+            control.send(order)
 
     real.Worker = Counted
     real.TICK_S = 3600.0  # the clock ticks by time, not by requests, and callgrind has another notion of time
