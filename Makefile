@@ -13,6 +13,9 @@ test: environment
 bench: environment
 	$(PYTHON) bench/run.py
 
+instructions: environment
+	$(PYTHON) bench/instructions.py
+
 chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
@@ -29,4 +32,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench chaos docs environment clean
+.PHONY: all check test bench instructions chaos docs environment clean

@@ -33,149 +33,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from instructions_record import compare, renew
-from peers import _REQUEST, _RESPONSE, BODY_LENGTH
+from instructions_scenarios import PATIENCE, SCENARIOS, Conversation, CountError, listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from instructions_record import Record
 
 _HERE = Path(__file__).resolve().parent
 _RECORD = _HERE / "results" / "instructions.json"
 _RUNS = 3
-_PATIENCE = 60.0
 _MARK, _COLLECT = b"m", b"c"
 _MARKED = "getpgrp"
-_ORIGIN = {
-    "Server": "nginx",
-    "Date": "Thu, 01 Jan 2026 00:00:00 GMT",
-    "Content-Type": "text/html",
-    "Content-Length": "",
-    "Connection": "keep-alive",
-}
 _SHOWN = 40
-
-
-class CountError(Exception):
-    """It cannot be counted: why, for people."""
-
-
-class Conversation:
-    """Client and origin of one scenario, each with one kept connection to the worker."""
-
-    def __init__(self, public: int, origin: socket.socket) -> None:
-        self._origin = origin
-        self._client = socket.create_connection(("127.0.0.1", public), _PATIENCE)
-        self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._target: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-        if self._target is not None:
-            self._target.close()
-
-    def ask(self, request: bytes, ends: bytes) -> None:
-        """Client to origin, until the origin has read what ends so."""
-        self._client.sendall(request)
-        if self._target is None:
-            self._target, _ = self._origin.accept()
-            self._target.settimeout(_PATIENCE)
-            self._target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        read_until(self._target, ends)
-
-    def answer(self, part: bytes, ends: bytes) -> None:
-        """Origin to client, until the client has read what ends so."""
-        if self._target is None:
-            raise CountError("an answer before any request")
-        self._target.sendall(part)
-        read_until(self._client, ends)
-
-
-def read_until(sock: socket.socket, ends: bytes) -> None:
-    read = b""
-    while not read.endswith(ends):
-        more = sock.recv(1 << 20)
-        if not more:
-            raise CountError(f"the worker closed the connection after {read[-200:]!r}")
-        read += more
-
-
-def head(first: str, fields: dict[str, str]) -> bytes:
-    return "".join([first, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items()), "\r\n"]).encode()
-
-
-def request(method: str = "GET", **more: str) -> bytes:
-    fields = {"Host": "example.com", **_REQUEST} | {name.replace("_", "-"): value for name, value in more.items()}
-    return head(f"{method} /articles/hello?utm=1 HTTP/1.1", fields)
-
-
-def response(**more: str) -> bytes:
-    fields = _ORIGIN | {name: value.replace("\\", "") for name, value in _RESPONSE.items()}
-    fields |= {name.replace("_", "-"): value for name, value in more.items()}
-    return head("HTTP/1.1 200 OK", {name: value for name, value in fields.items() if value})
-
-
-def small(talk: Conversation) -> Callable[[], None]:
-    """A GET with 12 header fields; 12 fields and 111 bytes come back."""
-    return exchange(talk, request(), BODY_LENGTH)
-
-
-def post(talk: Conversation) -> Callable[[], None]:
-    """A POST of 1 KB, answered as `small` is."""
-    body = b"q" * 1023 + b"."
-    return exchange(talk, request("POST", Content_Type="text/plain", Content_Length="1024") + body, BODY_LENGTH, b".")
-
-
-def large(talk: Conversation) -> Callable[[], None]:
-    """A GET; 10 KB come back."""
-    return exchange(talk, request(), 10240)
-
-
-def exchange(talk: Conversation, asked: bytes, length: int, ends: bytes = b"\r\n\r\n") -> Callable[[], None]:
-    answered = response(Content_Length=str(length)) + b"x" * (length - 1) + b"."
-
-    def once() -> None:
-        talk.ask(asked, ends)
-        talk.answer(answered, b"x.")
-
-    return once
-
-
-def stream(talk: Conversation) -> Callable[[], None]:
-    """A GET; head and four chunks come back, each when the one before it has arrived."""
-    asked, begun = request(), response(Transfer_Encoding="chunked")
-    chunk = b"400\r\n" + b"x" * 1023 + b".\r\n"
-
-    def once() -> None:
-        talk.ask(asked, b"\r\n\r\n")
-        talk.answer(begun + chunk, b".\r\n")
-        for _ in range(3):
-            talk.answer(chunk, b".\r\n")
-        talk.answer(b"0\r\n\r\n", b"0\r\n\r\n")
-
-    return once
-
-
-def websocket(talk: Conversation) -> Callable[[], None]:
-    """A message of 100 bytes through an open WebSocket, and its echo."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
-    talk.ask(request(**upgrade, Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ=="), b"\r\n\r\n")
-    accepted = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}
-    talk.answer(head("HTTP/1.1 101 Switching Protocols", accepted), b"\r\n\r\n")
-    asked = b"\x81\xe4\x00\x00\x00\x00" + b"x" * 99 + b"."
-    echoed = b"\x81\x64" + b"x" * 99 + b"."
-
-    def once() -> None:
-        talk.ask(asked, b"x.")
-        talk.answer(echoed, b"x.")
-
-    return once
-
-
-SCENARIOS = {one.__name__: one for one in (small, post, large, stream, websocket)}
 
 
 class Counter:
@@ -204,7 +72,7 @@ class Counter:
         channel.listen()
         self._control, control = socket.socketpair()
         running.enter_context(self._control)
-        self._control.settimeout(_PATIENCE)
+        self._control.settimeout(PATIENCE)
         lifeline, alive = os.pipe()
         running.callback(os.close, alive)
         served, ready = os.pipe()
@@ -238,9 +106,9 @@ class Counter:
         if not told:
             raise CountError(self._said())
         command = ["vgdb", f"--vgdb-prefix={folder / 'vgdb'}", f"--pid={self._process.pid}", "--max-invoke-ms=0"]
-        subprocess.run([*command, "instrumentation", "on"], check=True, capture_output=True, timeout=_PATIENCE)
+        subprocess.run([*command, "instrumentation", "on"], check=True, capture_output=True, timeout=PATIENCE)
         self._control.send(b".")
-        channel.settimeout(_PATIENCE)
+        channel.settimeout(PATIENCE)
         line = running.enter_context(channel.accept()[0])
         line.sendall(told)
         if not os.read(served, 1):
@@ -283,12 +151,6 @@ def environment(source: Path) -> dict[str, str]:
     """Nothing that makes Python work in another way; the hashes are always the same."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(source)}
-
-
-def listen() -> socket.socket:
-    sock = socket.create_server(("127.0.0.1", 0))
-    sock.settimeout(_PATIENCE)
-    return sock
 
 
 def total(file: Path) -> int:

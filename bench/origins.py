@@ -32,7 +32,7 @@ REQUEST = {
 }
 
 # nginx adds Server, Date, Content-Type, Content-Length and Connection: 12 headers of a response.
-_RESPONSE = {
+RESPONSE = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "public, max-age=60",
@@ -54,7 +54,7 @@ def command(kind: str, folder: Path, ports: tuple[int, int], tls: Certificates |
     places = [f"127.0.0.1:{primary}", *(f"127.0.0.{1 + n}:{backup}" for n in range(MOST_BACKUPS))]
     listen = " ".join(f"listen {place}{' ssl' if tls else ''};" for place in places)
     shown = f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key};" if tls else ""
-    headers = " ".join(f'add_header {name} "{value}";' for name, value in _RESPONSE.items())
+    headers = " ".join(f'add_header {name} "{value}";' for name, value in RESPONSE.items())
     http = f"""\
   default_type text/html;
   sendfile on;
