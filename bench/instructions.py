@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import re
+import select
 import shlex
 import shutil
 import socket
@@ -79,12 +80,11 @@ class Counter:
         running.callback(os.close, served)
         given = [control.fileno(), public.fileno(), lifeline, ready]
         ports = [sock.getsockname()[1] for sock in (self._primary, backup)]
-        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--dump-before={_MARKED}"]
-        valgrind += [
-            "--compress-strings=no",
+        valgrind = [
+            *["valgrind", "--tool=callgrind", "--instr-atstart=no", "--compress-strings=no"],
+            f"--dump-before={_MARKED}",
             f"--callgrind-out-file={folder / 'counts'}",
             f"--vgdb-prefix={folder / 'vgdb'}",
-            "--compress-strings=no",
         ]
         with (folder / "log").open("wb") as output:
             self._process = subprocess.Popen(
@@ -108,7 +108,8 @@ class Counter:
         command = ["vgdb", f"--vgdb-prefix={folder / 'vgdb'}", f"--pid={self._process.pid}", "--max-invoke-ms=0"]
         subprocess.run([*command, "instrumentation", "on"], check=True, capture_output=True, timeout=PATIENCE)
         self._control.send(b".")
-        channel.settimeout(PATIENCE)
+        if channel not in select.select([channel, self._control], [], [], PATIENCE)[0]:
+            raise CountError(self._said())  # it has ended: with it ends its side of the control
         line = running.enter_context(channel.accept()[0])
         line.sendall(told)
         if not os.read(served, 1):
