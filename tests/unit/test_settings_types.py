@@ -203,13 +203,13 @@ def test_an_authority_is_read_before_it_is_needed(tmp_path):
     trustme.CA().cert_pem.write_to_path(good)
     empty.write_text("nothing")
     broken.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
-    assert places.parse_ca(str(good)) == good
+    assert places.parse_certificates(str(good)) == good
     with pytest.raises(ValueError, match="No such file or directory"):
-        places.parse_ca(str(tmp_path / "none.pem"))
+        places.parse_certificates(str(tmp_path / "none.pem"))
     with pytest.raises(ValueError, match="holds no PEM certificate"):
-        places.parse_ca(str(empty))
+        places.parse_certificates(str(empty))
     with pytest.raises(ValueError, match="holds a certificate that cannot be read"):
-        places.parse_ca(str(broken))
+        places.parse_certificates(str(broken))
 
 
 def test_a_file_may_be_in_a_home(monkeypatch, tmp_path):

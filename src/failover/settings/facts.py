@@ -19,6 +19,7 @@ class Group(StrEnum):
     PROBES = "Probes"
     TIMEOUTS = "Time-outs"
     TRAFFIC = "Requests and targets"
+    TLS = "TLS from clients"
     PROCESS = "Processes"
     INCIDENTS = "Incidents and reports"
     ADMIN = "Pages, API and metrics"

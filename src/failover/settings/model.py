@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from failover.core.model import Target
 from failover.settings import machine, places
 from failover.settings.amounts import duration, percent, size
+from failover.settings.certificate import KEY_FILE, server_tls
 from failover.settings.facts import Facts, Group, facts_of
 from failover.settings.places import Network, StatusRange
 from failover.settings.secret import MASK
@@ -218,11 +219,24 @@ class Settings(BaseModel):
         Path | None,
         Facts(
             Group.TRAFFIC,
-            places.CA_FILE,
+            places.CERTIFICATE_FILE,
             "PEM file of the authorities that https targets are verified against.",
             shown_default="the system's store",
         ),
     ] = None
+
+    tls_cert: Annotated[
+        Path | None,
+        Facts(
+            Group.TLS,
+            places.CERTIFICATE_FILE,
+            "PEM file of the certificate that clients are shown, its chain behind it: clients then speak https here.",
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        Facts(Group.TLS, KEY_FILE, "PEM file of its key, unencrypted.", shown_default="the file of the certificate"),
+    ] = Field(default=None, validate_default=True)
 
     workers: Annotated[
         int,
@@ -319,6 +333,19 @@ class Settings(BaseModel):
             )
         return listen
 
+    @field_validator("tls_key")
+    @classmethod
+    def _pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (certificate := info.data.get("tls_cert")) is not None:
+            try:
+                server_tls(certificate, key)
+            except ValueError as error:
+                about = "tls_cert" if key is None else "tls_key"
+                raise PydanticCustomError("pair", "do not fit", {"error": str(error), "about": about}) from None
+        elif key is not None and "tls_cert" in info.data:
+            raise ValueError("is of no use without a certificate; name its file with --tls-cert")
+        return key
+
     @field_validator("webhook_format")
     @classmethod
     def _one_for_each(cls, formats: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -359,20 +386,8 @@ def _parse(key: str, form: Form, value: Any, known: Mapping[str, Any], place: in
         return form.parse(value)
     alias = "primary" if key == "primary" else "backup" if place == 0 else f"backup-{place + 1}"
     target = parse_target(value, alias, known.get("backup_kind", "auto") if alias != "primary" else "auto")
-    _refuse_loop(target, known.get("listen"))
+    places.refuse_loop(target, known.get("listen"))
     primary = known.get("primary")
     if primary is not None and replace(target, alias="", kind=primary.kind) == replace(primary, alias=""):
         raise ValueError(f"{quoted(target.url)} is the primary; a backup must be another place")
     return target
-
-
-_ANY = frozenset({"0.0.0.0", "::"})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _refuse_loop(target: Target, listen: Listen | None) -> None:
-    if listen is None or listen.port == 0 or target.port != listen.port:
-        return
-    here = target.host in _ANY | _LOOPBACK if listen.host in _ANY | _LOOPBACK else target.host == listen.host
-    if here:
-        raise ValueError(f"{quoted(target.url)} is the address that this proxy listens on ({listen})")

@@ -7,9 +7,13 @@ import ipaddress
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from failover.settings.secret import MASK, mask_webhook
 from failover.settings.types import Form, Listen, did_you_mean, quoted
+
+if TYPE_CHECKING:
+    from failover.core.model import Target
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 StatusRange = tuple[int, int]
@@ -75,6 +79,19 @@ def parse_admin_listen(text: str) -> Listen:
 ADMIN_LISTEN = Form(
     "ADDRESS|off", parse_admin_listen, lambda listen: "off" if listen == OFF else str(listen), LISTEN.schema
 )
+
+
+_ANY = frozenset({"0.0.0.0", "::"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def refuse_loop(target: Target, listen: Listen | None) -> None:
+    """A target must not be the very address that is listened on."""
+    if listen is None or listen.port == 0 or target.port != listen.port:
+        return
+    here = target.host in _ANY | _LOOPBACK if listen.host in _ANY | _LOOPBACK else target.host == listen.host
+    if here:
+        raise ValueError(f"{quoted(target.url)} is the address that this proxy listens on ({listen})")
 
 
 def is_loopback(host: str) -> bool:
@@ -214,17 +231,22 @@ def parse_file(text: str) -> Path:
 FILE = Form("FILE", parse_file)
 
 
-def parse_ca(text: str) -> Path:
-    """A file of certificates in PEM form, read to see that it can be."""
-    import ssl  # noqa: PLC0415 - costs each start and health check 10 ms, and few name a file
-
+def read_pem(text: str) -> tuple[Path, str]:
+    """The file that is named, and what stands in it."""
     path = parse_file(text)
     try:
         if not path.is_file() and path.exists():
             raise ValueError(f"{quoted(str(path))} is not a file")
-        pem = path.read_text(encoding="ascii", errors="replace")
+        return path, path.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise ValueError(f"{quoted(str(path))} cannot be read: {error.strerror or error}") from None
+
+
+def parse_certificates(text: str) -> Path:
+    """A file of certificates in PEM form, read to see that it can be."""
+    import ssl  # noqa: PLC0415 - costs each start and health check 10 ms, and few name a file
+
+    path, pem = read_pem(text)
     if "-----BEGIN CERTIFICATE-----" not in pem:
         raise ValueError(f"{quoted(str(path))} holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
     try:
@@ -234,7 +256,7 @@ def parse_ca(text: str) -> Path:
     return path
 
 
-CA_FILE = Form("FILE", parse_ca)
+CERTIFICATE_FILE = Form("FILE", parse_certificates)
 
 
 def parse_webhook(text: str) -> str:

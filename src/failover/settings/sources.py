@@ -155,8 +155,8 @@ def _misspelt_variables(environ: Mapping[str, str]) -> Iterator[Mistake]:
 
 def _mistakes(detail: ErrorDetails, found: _Finds, quiet: set[str] | None) -> Iterator[Mistake]:
     """One error of pydantic's as mistakes. `quiet` holds keys not to be called missing; None means all of them."""
-    key = str(detail["loc"][0])
     context = detail.get("ctx", {})
+    key = str(context.get("about", detail["loc"][0]))
     if detail["type"] == "missing":
         if quiet is not None and key not in quiet:
             yield _missing(SETTINGS[key])
