@@ -22,6 +22,7 @@ from failover.settings.places import DEFAULT_ADMIN
 from failover.settings.rows import SETTINGS
 from failover.settings.source import DEFAULT
 from failover.supervisor import systemd
+from failover.supervisor.certificate import open_tls
 from failover.supervisor.main import Roles, Supervisor
 from failover.supervisor.sockets import open_admin, open_public, url_of
 
@@ -48,6 +49,7 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     settings = loaded.settings
     log.configure(settings.json_logs, settings.log_level)
     raise_file_limit()
+    tls = open_tls(settings)
     activated = systemd.activated()
     public = activated or open_public(settings.listen)
     _tell(settings, public)
@@ -63,7 +65,7 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     run_controller = partial(controller.run, open_store, _hire_courier, partial(_open_pages, sources))
     roles = Roles(partial(_child, run_controller), partial(_child, worker.run))
     admin = open_admin(settings.admin_listen)
-    return Supervisor(roles, settings, public, reread, admin=admin, activated=bool(activated)).run()
+    return Supervisor(roles, settings, public, reread, admin=admin, tls=tls, activated=bool(activated)).run()
 
 
 def _child(run: Callable[[Launch], int], launch: Launch) -> int:
@@ -124,5 +126,8 @@ def _tell(settings: Settings, public: tuple[socket.socket, ...]) -> None:
     backups = [target.url for target in settings.backup]
     for one in public:
         _log.info(
-            f"listening on {url_of(one)}", action="failover.listening", primary=settings.primary.url, backup=backups
+            f"listening on {url_of(one, tls=settings.tls_cert is not None)}",
+            action="failover.listening",
+            primary=settings.primary.url,
+            backup=backups,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
     from failover.settings.model import Settings
 
@@ -24,6 +25,7 @@ class Launch:
     their Hello, and nothing else.
     `slot` is a worker's number from 0, or CONTROLLER_SLOT.
     `listening` holds the public sockets for a worker, the channel's one socket for the controller.
+    `tls` is what a worker's clients speak there, None for plain HTTP.
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
     supervisor is dead, and the child drains and exits.
     `reborn` is True for a controller with a predecessor: it learns the routing from the workers' Hello first.
@@ -46,6 +48,7 @@ class Launch:
     pages: str = ""
     pages_listening: socket.socket | None = None
     admin: tuple[socket.socket, ...] = ()
+    tls: ssl.SSLContext | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:

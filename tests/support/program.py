@@ -244,7 +244,7 @@ class Program(Process):
     @property
     def url(self) -> str:
         """Its address, with no slash at the end; waits until it listens."""
-        return self.wait_for(r'listening on (http://[^\s"]+)')[1].replace("//0.0.0.0:", "//127.0.0.1:")
+        return self.wait_for(r'listening on (https?://[^\s"]+)')[1].replace("//0.0.0.0:", "//127.0.0.1:")
 
     @property
     def port(self) -> int:

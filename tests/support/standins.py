@@ -41,6 +41,7 @@ def read_settings():
         raise SettingsError([Mistake("settings.json", str(error)), Mistake("settings.json", "twice wrong")]) from None
     return SimpleNamespace(
         admin_listen=None,
+        tls_cert=None,
         workers=told.get("workers", 2),
         drain_timeout=told.get("drain", 30.0),
         listen=Listen("127.0.0.1", told.get("port", 0)),

@@ -122,6 +122,7 @@ _NAMES = {
     "notifications": "failover_notifications_total",
 }
 _VALUES = {
+    "failed_handshakes": "failover_failed_handshakes_total",
     "turned_away": "failover_refused_requests_total",
     "aborted": "failover_aborted_requests_total",
     "received_bytes": "failover_received_bytes_total",

@@ -17,12 +17,13 @@ _OURS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
 class Client:
     """The client behind one connection. Only a trusted proxy's X-Forwarded-… fields are believed and kept."""
 
-    __slots__ = ("_host", "_lines", "_trusted", "_worker", "address")
+    __slots__ = ("_host", "_lines", "_scheme", "_trusted", "_worker", "address")
 
     def __init__(self, worker: Worker, address: str) -> None:
         self._worker = worker
         self._trusted = worker.is_trusted(address)
         self.address = address
+        self._scheme = b"http" if worker.launch.tls is None else b"https"
         # The lines are the same for every request of a connection that names the same Host.
         self._lines = b""
         self._host = b""
@@ -55,7 +56,7 @@ class Client:
     def scheme(self, head: RequestHead) -> bytes:
         """The scheme of the public site, as far as we know it."""
         given = head.forwarded.get(b"x-forwarded-proto", b"") if self._trusted and head.forwarded else b""
-        return given if given in (b"http", b"https") else b"http"
+        return given if given in (b"http", b"https") else self._scheme
 
     def host(self, head: RequestHead) -> bytes:
         """The name of the public site."""
@@ -71,7 +72,7 @@ class Client:
         lines = [
             b"Via: " + (head.via + b", " + hop if head.via else hop),
             b"X-Forwarded-For: " + (earlier + b", " + address if earlier else address),
-            b"X-Forwarded-Proto: " + (given.get(b"x-forwarded-proto") or b"http"),
+            b"X-Forwarded-Proto: " + (given.get(b"x-forwarded-proto") or self._scheme),
         ]
         if host:
             lines.append(b"X-Forwarded-Host: " + host)

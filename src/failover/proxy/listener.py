@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failover.proxy.downstream import Downstream
+from failover.proxy.handshake import Handshake
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,9 +25,10 @@ class Listener:
 
     async def start(self, sockets: tuple[socket.socket, ...]) -> None:
         worker = self._worker
+        client = Downstream if worker.launch.tls is None else Handshake
         for sock in sockets:
             self._servers.append(
-                await worker.loop.create_server(lambda: Downstream(worker), sock=sock, backlog=BACKLOG),
+                await worker.loop.create_server(lambda: client(worker), sock=sock, backlog=BACKLOG),
             )
 
     def stop(self) -> None:

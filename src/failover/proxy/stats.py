@@ -49,6 +49,7 @@ class Stats:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.failed_handshakes = 0
         self.begun = 0
         self.exchanges = 0
         self.failed_tries = 0

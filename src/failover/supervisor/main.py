@@ -26,11 +26,13 @@ from failover.errors import FailoverError, StartError
 from failover.launch import CONTROLLER_SLOT
 from failover.observe import log
 from failover.supervisor import systemd
+from failover.supervisor.certificate import open_tls
 from failover.supervisor.child import HANDLED, Run, how_it_ended
 from failover.supervisor.nursery import NEVER, Generation, Nursery, Seat
 from failover.supervisor.sockets import open_admin, open_channel, open_public, url_of
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from failover.settings.model import Settings
@@ -52,7 +54,7 @@ class Roles:
 
 
 class Supervisor:
-    """`reread()` gives the settings as they are now, or raises SettingsError.
+    """`tls` is what `public` is served with. `reread()` gives the settings as they are now, or raises SettingsError.
 
     `activated`: the service manager chose the sockets, so a changed `listen` changes nothing.
     """
@@ -65,6 +67,7 @@ class Supervisor:
         reread: Callable[[], Settings],
         *,
         admin: tuple[socket.socket, ...] = (),
+        tls: ssl.SSLContext | None = None,
         activated: bool = False,
     ) -> None:
         self._roles = roles
@@ -74,7 +77,7 @@ class Supervisor:
         self._selector = selectors.PollSelector()  # has no descriptor of its own that children would share
         self._nursery = Nursery(self._selector, open_channel(), open_channel())
         self._nursery.held.update(public, admin)
-        self._current = Generation(settings, public, secrets.token_hex(16), admin=admin)
+        self._current = Generation(settings, public, secrets.token_hex(16), admin=admin, tls=tls)
         self._next: Generation | None = None
         self._next_by = NEVER
         self._announced = False
@@ -134,7 +137,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         self._announced = True
-        systemd.notify("READY=1", f"STATUS=Serving on {' and '.join(map(url_of, self._current.public))}")
+        systemd.notify("READY=1", f"STATUS=Serving on {' and '.join(self._current.addresses)}")
         seats = self._seats_of(self._current)
         _log.info(
             "ready",
@@ -264,6 +267,7 @@ class Supervisor:
         systemd.reloading()
         try:
             settings = self._reread()
+            tls = open_tls(settings)
             public, admin = self._sockets_for(settings)
         except Exception as error:  # noqa: BLE001 - whatever a new file may bring about: what runs goes on
             self._refuse(error)
@@ -275,7 +279,7 @@ class Supervisor:
         same_targets = same_primary and settings.backup == old.backup
         token = self._current.token if same_targets else secrets.token_hex(16)
         ancestor = self._current.token if same_primary and not same_targets else ""
-        self._next = Generation(settings, public, token, ancestor, admin)
+        self._next = Generation(settings, public, token, ancestor, admin, tls)
         self._next_by = self._now + _READY_WITHIN
         self._dismiss([seat for seat in self._nursery.seats if seat.is_controller], _CONTROLLER_LEAVES_WITHIN)
         self._seat_controller(self._next, reborn=same_primary)
@@ -299,7 +303,10 @@ class Supervisor:
             raise
 
     def _public_for(self, settings: Settings) -> tuple[socket.socket, ...]:
+        with_tls = settings.tls_cert is not None
         if self._activated or settings.listen == self._current.settings.listen:
+            if with_tls is (self._current.tls is None):
+                raise StartError("https cannot come or go while old workers accept there too: restart for that")
             return self._current.public
         if settings.listen.port == self._current.settings.listen.port != 0:
             raise StartError(
@@ -308,7 +315,7 @@ class Supervisor:
         public = open_public(settings.listen)
         self._nursery.held.update(public)
         for one in public:
-            _log.info(f"listening on {url_of(one)} as well", action="failover.listening")
+            _log.info(f"listening on {url_of(one, tls=with_tls)} as well", action="failover.listening")
         return public
 
     def _admin_for(self, settings: Settings) -> tuple[socket.socket, ...]:
@@ -326,7 +333,7 @@ class Supervisor:
             self._close(old.public)
         if old.admin is not generation.admin:
             self._close(old.admin)
-        systemd.notify("READY=1", f"STATUS=Serving on {' and '.join(map(url_of, generation.public))}")
+        systemd.notify("READY=1", f"STATUS=Serving on {' and '.join(generation.addresses)}")
         seats = self._seats_of(generation)
         _log.info(
             "reloaded",

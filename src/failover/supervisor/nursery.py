@@ -20,6 +20,7 @@ from failover.supervisor.sockets import url_of
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
     from failover.settings.model import Settings
     from failover.supervisor.sockets import ChannelEnd
@@ -39,11 +40,13 @@ class Generation:
     token: str = field(repr=False)
     ancestor: str = field(default="", repr=False)
     admin: tuple[socket.socket, ...] = ()
+    tls: ssl.SSLContext | None = None
     addresses: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         # asked now: a stop closes the sockets, and children may still be born after that
-        object.__setattr__(self, "addresses", tuple(map(url_of, self.public)))
+        addresses = tuple(url_of(one, tls=self.tls is not None) for one in self.public)
+        object.__setattr__(self, "addresses", addresses)
 
 
 @dataclass(slots=True, eq=False)
@@ -176,6 +179,7 @@ class Nursery:
             ancestor=generation.ancestor,
             slot=seat.slot,
             listening=(self._channel.socket,) if seat.is_controller else generation.public,
+            tls=None if seat.is_controller else generation.tls,
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
             ready=ready,

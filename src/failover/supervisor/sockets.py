@@ -107,10 +107,11 @@ def _advice(error: OSError, listen: Listen, flag: str) -> str:
     return f"{error.strerror or error}; choose another address with {flag}"
 
 
-def url_of(public: socket.socket) -> str:
+def url_of(public: socket.socket, *, tls: bool = False) -> str:
     """The address that a browser on this machine takes, with the real port."""
     host, port = public.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

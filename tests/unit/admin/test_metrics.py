@@ -38,6 +38,7 @@ COUNTERS = {
     ("backup_seconds",): 77,
     ("values", "turned_away"): 8,
     ("values", "aborted"): 11,
+    ("values", "failed_handshakes"): 14,
     ("values", "received_bytes"): 12,
     ("values", "sent_bytes"): 13,
     ("values", "something_else"): 99,

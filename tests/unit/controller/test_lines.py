@@ -82,7 +82,8 @@ def test_every_action_is_on_the_page():
     source = Path(lines.__file__).parents[1]
     files = [Path(lines.__file__), source / "notify" / "lines.py", *(source / "incidents").glob("*.py")]
     files += [*(source / "admin").glob("*.py"), source / "supervisor" / "sockets.py"]
+    files += [source / "supervisor" / "certificate.py"]
     actions = {action for file in files for action in re.findall(r'action="([a-z.]+)"', file.read_text())}
     page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
-    rooms = "admin|drill|failover|target|dns|controller|network|incident|notification|store"
+    rooms = "admin|certificate|drill|failover|target|dns|controller|network|incident|notification|store"
     assert actions == set(re.findall(rf"`((?:{rooms})\.[a-z]+)`", page))
