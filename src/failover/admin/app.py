@@ -155,6 +155,7 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
             fetch_site=request.headers.get("Sec-Fetch-Site", ""),
             authorization=request.headers.get("Authorization", ""),
             cookie=request.cookies.get(COOKIE, ""),
+            https=door.way is Way.PUBLIC and request.headers.get("X-Forwarded-Proto") == "https",
         )
         path = path_of(request)
         denied = guard.check_place(door, asked) if path in _OPEN_TO_ALL else guard.check(door, asked, office.wall())

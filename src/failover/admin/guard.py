@@ -47,7 +47,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What matters of a request here. `client` is an address, as far as we believe it."""
+    """What matters of a request here. `client` is an address, as far as we believe it; `https`: it came over TLS."""
 
     method: str
     host: str
@@ -56,6 +56,7 @@ class Request:
     fetch_site: str = ""
     authorization: str = ""
     cookie: str = ""
+    https: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,10 @@ def _same_origin(request: Request) -> bool:
     if not request.origin:
         return True
     with suppress(ValueError):
-        return (urlsplit(request.origin).netloc.lower() or None) == request.host.lower()  # `null` has none
+        origin = urlsplit(request.origin)
+        if request.https and origin.scheme != "https":
+            return False  # a page that anybody on the way could have written
+        return (origin.netloc.lower() or None) == request.host.lower()  # `null` has none
     return False
 
 

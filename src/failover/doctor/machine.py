@@ -6,13 +6,17 @@ import asyncio
 import errno
 import shutil
 import socket
+import ssl
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
+from failover.core.words import count
 from failover.doctor.base import MACHINE, Finding, fail, ok, warn
+from failover.settings.certificate import details, server_tls
 from failover.settings.machine import default_connections
 
 if TYPE_CHECKING:
@@ -26,12 +30,16 @@ _FEW = 1024
 _MANY = 100_000  # what the default never goes beyond
 _LITTLE = 100 * 1000 * 1000
 _NOTHING = 10 * 1000 * 1000
+_DAY = 86400
+_SOON = 14 * _DAY
+_SHOWN = 3
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 _NO_SUCH = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 async def machine(settings: Settings, means: Means, within: float) -> list[Finding]:
-    return [*files(settings), *disk(means), await port(settings.listen, within)]
+    tls = settings.tls_cert is not None
+    return [*files(settings), *disk(means), *certificate(settings), await port(settings.listen, within, tls=tls)]
 
 
 def files(settings: Settings) -> Iterator[Finding]:
@@ -91,7 +99,25 @@ def _nearest(folder: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
 
 
-async def port(listen: Listen, within: float) -> Finding:
+def certificate(settings: Settings) -> Iterator[Finding]:
+    """How long the certificate is good that clients are shown; what is worse ends the start already."""
+    if settings.tls_cert is None:
+        return
+    shown = details(settings.tls_cert, server_tls(settings.tls_cert, settings.tls_key))
+    if "notAfter" not in shown:
+        yield ok("certificate", MACHINE, "clients speak TLS")
+        return
+    left = ssl.cert_time_to_seconds(shown["notAfter"]) - time.time()  # noqa: TID251 - it ends in the time of people
+    names = ", ".join(name for _, name in shown.get("subjectAltName", ())[:_SHOWN]) or "no name"
+    text = f"clients are shown a certificate for {names}, good for {count(max(0, int(left // _DAY)), 'day')} more"
+    remedy = "renew it, and send the proxy SIGHUP when that is done: docs/tls.md has the hook"
+    if left <= 0:
+        yield fail("certificate", MACHINE, f"clients are shown a certificate for {names} that has expired", remedy)
+    else:
+        yield warn("certificate", MACHINE, text, remedy) if left < _SOON else ok("certificate", MACHINE, text)
+
+
+async def port(listen: Listen, within: float, *, tls: bool = False) -> Finding:
     """Free, or our own already."""
     if listen.port == 0:
         return ok("port", MACHINE, "the system chooses the port to listen on")
@@ -99,7 +125,7 @@ async def port(listen: Listen, within: float) -> Finding:
     if refused is None:
         return ok("port", MACHINE, f"{listen} is free to listen on")
     if refused.errno == errno.EADDRINUSE:
-        if await _is_ours(listen, within):
+        if await _is_ours(listen, within, tls=tls):
             return ok("port", MACHINE, f"a failover listens on {listen} already")
         text = f"another program listens on {listen}"
         return fail("port", MACHINE, text, "stop it, or choose another address with --listen")
@@ -134,12 +160,14 @@ def _refusal(listen: Listen) -> OSError | None:
     return None if has_one else lacking
 
 
-async def _is_ours(listen: Listen, within: float) -> bool:
+async def _is_ours(listen: Listen, within: float, *, tls: bool) -> bool:
     host = _HERE.get(listen.host, f"[{listen.host}]" if ":" in listen.host else listen.host)
+    url = f"{'https' if tls else 'http'}://{host}:{listen.port}/__failover/health"
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=within)) as http,
-            http.get(f"http://{host}:{listen.port}/__failover/health", allow_redirects=False) as answer,
+            # The certificate is for other names than this machine's own address.
+            http.get(url, allow_redirects=False, ssl=False) as answer,
         ):
             return answer.status == 200 and (await answer.content.read(16)).strip() == b"OK"
     except (aiohttp.ClientError, TimeoutError, OSError):
