@@ -56,3 +56,33 @@ def self_signed(folder: Path, name: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context
+
+
+class Files:
+    """A certificate and its key as files, as `--tls-cert` and `--tls-key` read them; `both` has all in one."""
+
+    def __init__(self, folder: Path, name: str = "site", *, days: float = 90) -> None:
+        self.folder = folder
+        self.cert, self.key, self.both = (folder / f"{name}{end}.pem" for end in ("", "-key", "-both"))
+        self.renew(days=days)
+
+    def renew(self, *, days: float = 90) -> bytes:
+        """Another certificate in the same files, of another authority, good for so long: its bytes."""
+        now = datetime.now(UTC)
+        issued = trustme.CA().issue_cert(
+            "site.test", "127.0.0.1", not_before=now - timedelta(days=400), not_after=now + timedelta(days=days)
+        )
+        self.key.write_bytes(issued.private_key_pem.bytes())
+        self.cert.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        self.both.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
+        self.der = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+        return self.der
+
+
+def trusting_all() -> ssl.SSLContext:
+    """A client that takes whatever certificate it is shown, and looks at it afterwards."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
