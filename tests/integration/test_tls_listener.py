@@ -189,8 +189,11 @@ async def test_websockets(origin, files):
     assert "eof_received" not in program.log
 
 
-def test_a_tunnel_whose_client_says_goodbye_leaves_no_line(origin, files):
-    def answer(wire, _head):
+def test_clients_that_leave_leave_no_line(origin, files):
+    def answer(wire, head):
+        if b"/big" in head:
+            wire.send(ok(BIG * 5))
+            return
         wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
         wire.read_all()
 
@@ -201,10 +204,12 @@ def test_a_tunnel_whose_client_says_goodbye_leaves_no_line(origin, files):
             client.read_head()
             with contextlib.suppress(OSError):
                 client.sock.unwrap()
-        with secure(program.port) as client:  # and one who goes while his answer is made
-            client.send(GET)
-            with contextlib.suppress(OSError):
-                client.sock.unwrap()
+        for leave in (lambda client: client.sock.unwrap(), Wire.reset):
+            with secure(program.port) as client:
+                client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+                client.read_head()
+                with contextlib.suppress(OSError):
+                    leave(client)
     assert "warning" not in program.log
     assert program.exit_code == 0
 
