@@ -30,6 +30,7 @@ def test_port_0_becomes_a_real_port():
     with opened("127.0.0.1") as (public,):
         port = public.getsockname()[1]
         assert url_of(public) == f"http://127.0.0.1:{port}"
+        assert url_of(public, tls=True) == f"https://127.0.0.1:{port}"
         assert port > 0
         assert connects("127.0.0.1", port)
         assert not public.getblocking()

@@ -139,6 +139,12 @@ def test_a_change_from_anybody_elses_page_does_not(method, said):
         assert status(Guard().check(door, asks(method, authorization=f"Bearer {TOKEN}", **said), NOW)) == 403
 
 
+@pytest.mark.parametrize(("origin", "allowed"), [("https://127.0.0.1:9090", None), ("http://127.0.0.1:9090", 403)])
+def test_what_came_over_tls_is_not_changed_by_a_page_that_did_not(origin, allowed):
+    asked = bearer(TOKEN, method="POST", host="127.0.0.1:9090", origin=origin, https=True)
+    assert status(Guard().check(PUBLIC, asked, NOW)) == allowed
+
+
 @pytest.mark.parametrize("origin", ["null", "nonsense", "file://"])
 def test_an_origin_without_a_name_is_not_that_of_a_request_without_one(origin):
     assert status(Guard().check(PUBLIC, bearer(TOKEN, method="POST", host="", origin=origin), NOW)) == 403

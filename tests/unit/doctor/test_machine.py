@@ -8,10 +8,11 @@ import pytest
 
 from failover.doctor import machine as doctor_machine
 from failover.doctor.base import Grade, Means
-from failover.doctor.machine import disk, files, port
+from failover.doctor.machine import certificate, disk, files, port
 from failover.settings.types import Listen
 from support.origin import hold_port
 from support.program import Program
+from support.tls import Files
 
 MB = 1_000_000
 
@@ -84,6 +85,27 @@ def test_open_files(monkeypatch, possible, wanted, grade):
     assert found.grade is grade
 
 
+# The certificate that clients are shown
+
+
+@pytest.mark.parametrize(
+    ("days", "grade", "said"),
+    [
+        (90, Grade.OK, "for site.test, 127.0.0.1, good for 89 days more"),
+        (13, Grade.WARN, "good for 12 days more"),
+        (-1, Grade.FAIL, "has expired"),
+    ],
+)
+def test_how_long_the_certificate_is_good(tmp_path, days, grade, said):
+    (found,) = certificate(SimpleNamespace(tls_cert=Files(tmp_path, days=days).both, tls_key=None))
+    assert found.grade is grade
+    assert said in found.text
+
+
+def test_without_tls_there_is_no_certificate_to_look_at():
+    assert list(certificate(SimpleNamespace(tls_cert=None))) == []
+
+
 # The port
 
 
@@ -103,6 +125,14 @@ async def test_a_port_of_another_program(primary):
 async def test_the_port_of_a_running_failover(primary, backup):
     with Program("--primary", primary.url, "--backup", backup.url) as program:
         found = await port(Listen("127.0.0.1", program.ready().port), 5)
+    assert found.grade is Grade.OK
+    assert "a failover listens on" in found.text
+
+
+async def test_the_port_of_a_running_failover_that_speaks_tls(primary, backup, tmp_path):
+    cert = str(Files(tmp_path).both)
+    with Program("--primary", primary.url, "--backup", backup.url, "--tls-cert", cert) as program:
+        found = await port(Listen("127.0.0.1", program.ready().port), 5, tls=True)
     assert found.grade is Grade.OK
     assert "a failover listens on" in found.text
 
