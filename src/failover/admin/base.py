@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Key = tuple[str | int, ...]
 """A counter's name and its labels: `("answers", "primary", "GET", 200)`."""
 
+RING = 500
+"""How many events the pages keep."""
+
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One probe: `error` is empty for a good one, `sentence` says in words what a bad one met."""

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from failover.admin.base import RING
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from failover.admin.base import Event, Sheet
 
 MOST_STREAMS = 100
-_RING = 500
 _HEARTBEAT_S = 15.0
 _RETRY_MS = 1000
 _WRITTEN_WITHIN_S = 10.0
@@ -35,7 +36,7 @@ class Hub:
     def __init__(self, draw: Callable[[], Awaitable[Parts]]) -> None:
         self._draw = draw
         self.sheet: Sheet | None = None
-        self.events: deque[Event] = deque(maxlen=_RING)
+        self.events: deque[Event] = deque(maxlen=RING)
         self.streams = 0
         self.turn = 0
         self.ended = False

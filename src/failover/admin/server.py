@@ -1,6 +1,7 @@
 """The thread that serves the pages: with a loop of its own, so that nobody who looks can hold up who decides.
 
-What it needs (aiohttp, Jinja2, prometheus-client) is loaded in it, after the controller has begun its work.
+What it needs (aiohttp, Jinja2, prometheus-client) is loaded in it, when somebody asks for the first time: it is half of
+what the controller would hold, and many a proxy is never looked at. The first answer takes half a second longer.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from failover.admin.base import RING
 from failover.admin.place import control_socket
 from failover.observe import log
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 _TO_JOIN_S = 3.0
 _TO_END_S = 0.5
 _BACKLOG = 128
+_FIRST_READ_S = 1.0
 
 _log = log.get("admin")
 
@@ -67,7 +71,7 @@ class Thread:
         self._desk = desk
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sheet: Sheet | None = None
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque(maxlen=RING)
         self._publish: Callable[[Sheet], None] | None = None
         self._tell: Callable[[Event], None] | None = None
         self._closed = threading.Event()
@@ -109,7 +113,32 @@ class Thread:
             _log.exception("the pages have ended by a mistake in the program", action="admin.failed")
 
     async def _serve(self) -> None:
-        from aiohttp import web  # noqa: PLC0415 - loads much, and nobody waits for it
+        plan = self._plan
+        control, where = control_socket(plan.ports)
+        local, public = list(plan.local), plan.public if plan.token else None
+        try:
+            if await self._asked([sock for sock in (*local, public, control) if sock is not None]):
+                await self._answer(control)
+        finally:
+            _remove(where)
+            if control is not None:
+                control.close()
+
+    async def _asked(self, sockets: list[socket.socket]) -> bool:
+        """Wait until somebody knocks: True. False: closed before."""
+        self._loop = loop = asyncio.get_running_loop()
+        knocked = asyncio.Event()
+        for sock in sockets:
+            loop.add_reader(sock, knocked.set)
+        self._close = knocked.set
+        if not self._closed.is_set():
+            await knocked.wait()
+        for sock in sockets:
+            loop.remove_reader(sock)
+        return not self._closed.is_set()
+
+    async def _answer(self, control: socket.socket | None) -> None:
+        from aiohttp import web  # noqa: PLC0415 - see above
 
         from failover.admin.app import Office, application  # noqa: PLC0415 - as above
         from failover.admin.guard import Door, Guard, Way, local_door  # noqa: PLC0415 - as above
@@ -119,7 +148,7 @@ class Thread:
         from failover.admin.pages import Painter  # noqa: PLC0415 - as above
 
         plan = self._plan
-        self._loop = loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         history = History(self._store, plan.channels, plan.slo, _wall)
         painter = Painter(history, plan.rows, _wall)
         hub = Hub(lambda: painter.draw(hub))
@@ -131,15 +160,17 @@ class Thread:
             doors += [(door, sock) for sock in plan.local]
         if plan.public is not None and plan.token:
             doors.append((Door(Way.PUBLIC, "/__failover", plan.token), plan.public))
-        control, where = control_socket(plan.ports)
         if control is not None:
             doors.append((Door(Way.SOCKET), control))
         done = asyncio.Event()
         self._publish, self._tell, self._close = hub.publish, hub.tell, done.set
-        for event in self._events:
+        for event in tuple(self._events):
             hub.tell(event)
         if self._sheet is not None:
             hub.publish(self._sheet)
+        with suppress(TimeoutError):  # then the first page is without a past
+            async with asyncio.timeout(_FIRST_READ_S):
+                await history.refresh("", hub.last_id)
         runners: list[web.AppRunner] = []
         reading = loop.create_task(_keep_reading(history, hub))
         try:
@@ -161,7 +192,6 @@ class Thread:
             hub.end()
             reading.cancel()
             await asyncio.gather(*(runner.cleanup() for runner in runners), return_exceptions=True)
-            _remove(where)
 
 
 def _quiet() -> logging.Logger:
