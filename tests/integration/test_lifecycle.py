@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.program import PATIENCE, Process, Program, alive
+from support.program import PATIENCE, Process, Program, alive, refused
 
 # -- an origin whose answers can be kept waiting, and clients that count
 
@@ -161,18 +161,6 @@ def configured(primary, backup, tmp_path):
     write()
     with Program("--config", os.fspath(file)) as program:
         yield program.ready(), write
-
-
-def refused(port):
-    """Ask until a connection is refused."""
-    for _ in range(10_000):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            continue
-    return False
 
 
 # -- start and stop

@@ -85,6 +85,9 @@ class Fake:
             self._told.notify_all()
         self._open.wait(PATIENCE)
         reply = planned or self.answer(request)
+        if reply.status < 300:
+            with self._told:
+                self.taken.append(request)  # before the answer: whoever reads that may look here at once
         try:
             handler.send_response(reply.status)
             for name, value in reply.headers:
@@ -92,12 +95,13 @@ class Fake:
             handler.send_header("Content-Length", str(len(reply.body.encode())))
             handler.end_headers()
             handler.wfile.write(reply.body.encode())
-        except OSError:
-            return  # whoever asked has given up
-        if reply.status < 300:
-            with self._told:
-                self.taken.append(request)
-                self._told.notify_all()
+        except OSError:  # whoever asked has given up
+            if reply.status < 300:
+                with self._told:
+                    self.taken.remove(request)
+            return
+        with self._told:
+            self._told.notify_all()
 
     def answer(self, request: Request) -> Reply:
         return Reply(200, "{}")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support import standins
-from support.program import Process, Program, alive
+from support.program import Process, Program, alive, refused
 
 PATIENCE = 20
 
@@ -159,14 +159,7 @@ def test_no_connection_is_accepted_once_it_stops(supervisor):
         program.wait_for("stopping, requests")
         others = [pid for pid in program.workers() if pid != 0]
         assert others
-        refused = False
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", urlsplit(program.url).port), timeout=PATIENCE).close()
-            except OSError:
-                refused = True
-                break
-        assert refused
+        assert refused(urlsplit(program.url).port)
         client.send("go on")
     assert program.wait() == 0
 
