@@ -54,6 +54,7 @@ def client_tls(authorities: Path | None) -> ssl.SSLContext:
     """The context for connections to targets, against the system's store or a file of authorities."""
     context = ssl.create_default_context(cafile=authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # in the middle of one nothing can be written
     return context
 
 

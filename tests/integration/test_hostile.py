@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from support.program import Program
+from support.memory import linux_only, share
+from support.program import PATIENCE, Program
 from support.raw import RawOrigin, dial, ok
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -299,3 +300,46 @@ def test_a_static_backup_leaves_no_trace_in_caches(script, origin):
         assert body == b"hi"
         assert b"Cache-Control: no-store" in head
         assert b"Set-Cookie" not in head
+
+
+def test_a_target_that_does_not_take_a_request_is_doubted_whatever_it_took_before():
+    with RawOrigin() as origin, RawOrigin(lambda wire, _head: wire.send(ok(b"backup"))) as backup:
+        over = threading.Event()
+
+        def answer_early_and_read_no_more(wire, _head):
+            wire.read_exactly(15_000)
+            wire.send(ok())
+            over.wait()
+
+        origin.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        origin.script = answer_early_and_read_no_more
+        args = ("--workers", "1", "--check-interval", "1h", "--first-byte-timeout", "1m")
+        with (
+            Program("--primary", origin.url, "--backup", backup.url, *args) as program,
+            dial(program.ready().port) as client,
+        ):
+            assert origin.probed.wait(PATIENCE), "as each start does"
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n", bytes(40_000))
+            assert client.read_answer()[1] == b"ok"
+            origin.probed.clear()
+            client.send(GET)
+            assert origin.probed.wait(PATIENCE)
+            over.set()
+
+
+@linux_only
+def test_large_heads_are_not_kept_by_who_is_idle():
+    count = 100
+    with (
+        RawOrigin() as origin,
+        Program("--primary", origin.url, "--backup", "http://127.0.0.1:1", "--workers", "1") as program,
+        contextlib.ExitStack() as staying,
+    ):
+        port, workers = program.ready().port, program.workers()
+        before = share(workers)
+        for number in range(count):
+            client = staying.enter_context(dial(port))
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: %d-%b\r\n\r\n" % (number, b"x" * 60_000))
+            client.read_answer()
+        each = (share(workers) - before) / count
+    assert each < 150_000, f"each costs {each:.0f} bytes"

@@ -16,6 +16,7 @@ from support import weather
 from support.load import ask
 from support.origin import Origin
 from support.program import PATIENCE, Program
+from support.raw import dial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,15 +64,16 @@ class Page:
 class Scraper:
     """Who asks again whenever the proxy says that something is new: once a second, and at each change."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, token: str = "") -> None:
+        self._known = {"Authorization": f"Bearer {token}"}
         self._url = program.wait_for(r"dashboard on (http://\S+)/")[1]
 
     def page(self) -> Page:
-        with urlopen(f"{self._url}/metrics", timeout=PATIENCE) as answer:
+        with urlopen(Request(f"{self._url}/metrics", headers=self._known), timeout=PATIENCE) as answer:
             return Page(answer.read().decode())
 
     def pages(self) -> Iterator[Page]:
-        events = Request(f"{self._url}/api/v1/events", headers={"Accept": "text/event-stream"})
+        events = Request(f"{self._url}/api/v1/events", headers={"Accept": "text/event-stream", **self._known})
         with closing(urlopen(events, timeout=PATIENCE)) as stream:
             for line in stream:
                 if line.startswith(b"data:"):
@@ -188,3 +190,20 @@ async def test_what_workers_counted_outlives_the_controller(primary: Origin, bac
                 break
         assert page("process_start_time_seconds") > began, "it is another process"
         assert page("failover_workers") == 2
+
+
+async def test_who_watches_a_page_on_the_public_port_is_no_request_in_flight() -> None:
+    token = "a-token-of-some-length"
+    with (
+        Origin("primary") as primary,
+        Origin("backup") as backup,
+        Program("--primary", primary.url, "--backup", backup.url, "--admin-token", token, *QUICK) as program,
+        dial(program.ready().port) as watcher,
+    ):
+        watcher.send(
+            b"GET /__failover/api/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n",
+            b"Authorization: Bearer " + token.encode() + b"\r\n\r\n",
+        )
+        assert watcher.read_head().startswith(b"HTTP/1.1 200 ")
+        page = Scraper(program, token).wait_for(lambda page: page("failover_client_connections") == 1)
+        assert page("failover_requests_in_flight") == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,24 +99,29 @@ def ok(body: bytes = b"ok", extra: bytes = b"") -> bytes:
 class RawOrigin:
     """An origin whose `script(wire, head)` is called for each request head, in a thread for each connection.
 
-    Probes are answered 200 and not given to the script. `heads` keeps what the script was asked.
+    Probes are answered 200 and not given to the script. `heads` keeps what the script was asked, `probed`
+    is set by each probe. `tls` makes a secured socket of a plain one.
     """
 
-    def __init__(self, script: Callable[[Wire, bytes], None] | None = None) -> None:
+    def __init__(
+        self, script: Callable[[Wire, bytes], None] | None = None, tls: Callable[[socket.socket], Any] | None = None
+    ) -> None:
         self.script = script or (lambda wire, _head: wire.send(ok()))
+        self._tls = tls
         self.heads: list[bytes] = []
         self.connections = 0
-        self._sock = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.probed = threading.Event()
+        self.sock = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._wires: list[Wire] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def port(self) -> int:
-        return self._sock.getsockname()[1]
+        return self.sock.getsockname()[1]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +132,7 @@ class RawOrigin:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                sock, _ = self._sock.accept()
+                sock, _ = self.sock.accept()
                 wire = Wire(sock)
                 self._wires.append(wire)
                 threading.Thread(target=self._serve, args=(wire,), daemon=True).start()
@@ -135,10 +140,13 @@ class RawOrigin:
     def _serve(self, wire: Wire) -> None:
         wire.sock.settimeout(None)
         with wire, contextlib.suppress(OSError, EOFError):
+            if self._tls is not None:
+                wire.sock = self._tls(wire.sock)
             while True:
                 head = wire.read_head()
                 if b"(health check)" in head:
                     wire.send(ok())
+                    self.probed.set()
                     continue
                 self.connections += 1
                 self.heads.append(head)
@@ -146,8 +154,8 @@ class RawOrigin:
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
         for wire in self._wires:
             with contextlib.suppress(OSError):
                 wire.sock.shutdown(socket.SHUT_RDWR)

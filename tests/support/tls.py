@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import trustme
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 
@@ -86,3 +88,65 @@ def trusting_all() -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
+
+
+class Secured:
+    """TLS on a socket, each direction of which can be ended by itself. All that `Wire` asks of a socket, and more."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool = False) -> None:
+        self.sock = sock
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.ssl = context.wrap_bio(self.incoming, self.outgoing, server_side=server_side)
+        while True:
+            try:
+                self.ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                self.flush()
+                self._more()
+            else:
+                break
+        self.flush()
+
+    def flush(self) -> None:
+        self.sock.sendall(self.outgoing.read())
+
+    def _more(self) -> bool:
+        data = self.sock.recv(65536)
+        self.incoming.write(data)
+        return bool(data)
+
+    def recv(self, size: int) -> bytes:
+        while True:
+            try:
+                return self.ssl.read(size)
+            except ssl.SSLWantReadError:
+                if not self._more():
+                    return b""
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    def record(self, data: bytes) -> bytes:
+        """The bytes of a record, to be sent by hand."""
+        self.ssl.write(data)
+        return self.outgoing.read()
+
+    def goodbye(self) -> bytes:
+        """The bytes of a close_notify, to be sent by hand."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.ssl.unwrap()
+        return self.outgoing.read()
+
+    def sendall(self, data: bytes) -> None:
+        self.sock.sendall(self.record(data))
+
+    def half_close(self) -> None:
+        self.sock.sendall(self.goodbye())
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.sock.settimeout(seconds)
+
+    def shutdown(self, how: int) -> None:
+        self.sock.shutdown(how)
+
+    def close(self) -> None:
+        self.sock.close()

@@ -44,4 +44,4 @@ def test_a_row_in_a_moment(tmp_path):
 def test_an_unknown_row_is_told_with_those_there_are():
     told = bench("--rows", "smal")
     assert told.returncode == 2
-    assert "smal is not known; there are small, c1," in told.stderr
+    assert "smal is not known; there are small, varied, c1," in told.stderr

@@ -55,7 +55,6 @@ _ACCESS = "access"
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}
 _ONLY_FOR_MACHINES = {"action", "room"}
 _IN_ACCESS_MESSAGE = {"method", "path", "status"}
-_NO_NEWS = {"SSL connection is closed"}  # uvloop, of each write to a peer that went a moment ago
 
 
 def get(room: str) -> FilteringBoundLogger:
@@ -244,8 +243,6 @@ class _FromLibraries(logging.Handler):
     """What asyncio and other libraries say through `logging` becomes a line like ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg in _NO_NEWS:
-            return
         try:
             message = record.getMessage()
         except (TypeError, ValueError):

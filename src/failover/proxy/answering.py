@@ -8,40 +8,30 @@ from typing import TYPE_CHECKING
 
 from failover.observe.metrics import BUCKETS
 from failover.proxy import answers
+from failover.proxy.fields import CHUNKED
 from failover.proxy.flow import keep_alive
-from failover.proxy.heads import for_client
+from failover.proxy.heads import CLOSING, for_client
 from failover.proxy.relay import Relay
 from failover.proxy.tunnel import join
 
 if TYPE_CHECKING:
     from failover.faults import Fault
-    from failover.proxy.choice import Choice
     from failover.proxy.fields import ResponseHead
     from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
+
+_SHORTEST = BUCKETS[0]
 
 
 class Answering(Relay):
     """The answer of one exchange, from its head to its end. `pool` is the target's that gives it, if any does.
 
     `ended` says how it ended where it was not with a target's whole answer: `failed`, `refused` or `aborted`. `by_us`:
-    the answer is an error of ours. `first_fault` is what it met first, if anything.
+    the answer is an error of ours. `first_fault` is what it met first, if anything. `answering`: the client has seen
+    the beginning of an answer.
     """
 
-    # Defaults stand on the class: most requests change none of them.
-    pool: Pool | None = None
-    status = 0
-    ended = ""
-    first_fault: Fault | None = None
-    was_held = False
-    by_us = False
-    _answered = False
-    _choice: Choice | None = None
-
-    @property
-    def answering(self) -> bool:
-        """True once the client has seen the beginning of an answer."""
-        return self._answered
+    __slots__ = ()
 
     @property
     def was_rescued(self) -> bool:
@@ -57,10 +47,10 @@ class Answering(Relay):
             self._pass_on(pool, head, body)
 
     def _pass_on(self, pool: Pool, head: ResponseHead, body: bytes) -> None:
-        self._answered = True
+        self.answering = True
         self.status = head.status
         self.sent_bytes = len(body)
-        self.downstream.transport.write(self._head_for_client(pool, head, closing=self._closing()) + body)
+        self.downstream.transport.write(self._head_for_client(pool, head, self._closing()) + body)
         self._done()
 
     def answer(self, head: ResponseHead) -> None:
@@ -68,22 +58,26 @@ class Answering(Relay):
         pool = self._accept(head)
         if pool is None:
             return
-        self._answered = True
+        self.answering = True
         if self._choice is not None:
             self._choice.settle()
         self.status = head.status
         closing = self._closing()
-        out = self._head_for_client(pool, head, closing=closing or (head.length < 0 and self.head.http10))
+        out = self._head_for_client(pool, head, closing or (head.length < 0 and self.head.http10))
+        self._frames = False
         if head.length < 0:
             if self.head.http10:
                 self.downstream.close_after = True  # the end of the connection is the end of the body
             else:
-                self._chunked_out = True
+                self.endless = True
+                self._frames = head.length != CHUNKED
                 out = out[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
         if head.event_stream and self.upstream is not None:
             keep_alive(self.upstream.transport)
             keep_alive(self.downstream.transport)
-        self.downstream.transport.write(out)
+            self.downstream.transport.write(out)
+            out = b""
+        self._opening = out
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx: passed on to who can read it; 100 is ours to say, and was said (RFC 9110 section 15.2)."""
@@ -113,8 +107,10 @@ class Answering(Relay):
             self.downstream.close_after = True
         return closing
 
-    def _head_for_client(self, pool: Pool, head: ResponseHead, *, closing: bool) -> bytes:
+    def _head_for_client(self, pool: Pool, head: ResponseHead, closing: bool) -> bytes:
         choice = self._choice
+        if choice is None and head.carried and pool.marks is None and not self.head.http10:
+            return head.carried + (CLOSING if closing else b"\r\n\r\n")
         rescued = answers.rescued_from(choice.rescued_from) if choice is not None and choice.pool is pool else b""
         return for_client(head, pool, self.head, self.downstream.client, rescued=rescued, closing=closing)
 
@@ -126,7 +122,7 @@ class Answering(Relay):
         self.status = status
         self.ended = ended
         self.by_us = True
-        self._answered = True
+        self.answering = True
         if not self.upload_done:
             self.downstream.close_after = True
         pool = self.pool
@@ -146,18 +142,18 @@ class Answering(Relay):
         lines = self.worker.cors.preflight(head) if head.method == b"OPTIONS" and not head.length else []
         if lines:
             self.status = 204
-            self._answered = True
+            self.answering = True
             self.downstream.transport.write(answers.bare(204, lines, closing=self._closing()))
             self._done()
         return bool(lines)
 
     # -- joint 4: the exchange is over
 
-    def finished(self, trailers: bytes) -> None:
+    def finished(self) -> None:
         """The whole answer has come and the connection to the target is released."""
         if self.over:
             return
-        self.end_stream(trailers)
+        self.end_stream()
         self._done()
 
     def abandon(self) -> None:
@@ -187,23 +183,22 @@ class Answering(Relay):
     def _over(self) -> None:
         self.over = True
         self.upstream = None
-        if self.head.length:
+        head, worker, pool = self.head, self.worker, self.pool
+        if head.length:
             self._upload.close()
-        worker = self.worker
         stats = worker.stats
-        stats.exchanges += 1
-        if self.status:  # nobody was answered otherwise
-            pool = self.pool
+        if self.status:
             tally = stats.own if pool is None or self.by_us else pool.tally
             took = monotonic() - self.started
             tally.seconds += took
-            tally.buckets[bisect_left(BUCKETS, took)] += 1
-            key = (self.head.method, self.status)
-            if key in tally.answers:
-                tally.answers[key] += 1
-            else:
-                tally.first(key)
+            tally.buckets[0 if took <= _SHORTEST else bisect_left(BUCKETS, took)] += 1
+            try:
+                tally.answers[head.method, self.status] += 1
+            except KeyError:
+                tally.first((head.method, self.status))
             stats.sent_bytes += self.sent_bytes
+        else:
+            stats.unanswered += 1
         if worker.evidence.recording or self.ended or self._choice is not None:
             worker.evidence.over(self)
         if self._choice is not None:

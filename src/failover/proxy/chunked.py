@@ -1,6 +1,7 @@
 """Chunked bodies (RFC 9112 section 7.1): strict in, normalised out. Pure.
 
-Whatever a sender wrote into chunk extensions ends here: each hop frames anew, so two readers can never disagree.
+Whatever a sender wrote into chunk extensions ends here, and what can be read in two ways is refused. A chunk without
+them goes on as the bytes that it is, so two readers can never disagree.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from failover.proxy.fields import Malformed
 
 _MAX_LINE = 1024
 _MAX_TRAILERS = 16 * 1024
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
 LAST_CHUNK = b"0\r\n\r\n"
@@ -26,35 +28,75 @@ _FORBIDDEN_TRAILERS = frozenset(
 
 
 class ChunkedReader:
-    """Takes a chunked body apart. After each `feed`: `done` says that it is over, `rest` has the bytes behind it and
-    `trailers` the block of its trailer fields, each with a CRLF behind it.
+    """Takes a chunked body apart; one that is `framed` is to go on in its chunks, the last of them included.
+
+    After each `feed`: `size` is how much payload it had, `done` says that the body is over, `rest` has the bytes behind
+    it and `trailers` the block of its trailer fields, each with a CRLF behind it.
     """
 
-    __slots__ = ("_left", "_pending", "_state", "_trailer_size", "done", "rest", "trailers")
+    __slots__ = (
+        "_between",
+        "_framed",
+        "_left",
+        "_pending",
+        "_state",
+        "_trailer_size",
+        "done",
+        "rest",
+        "size",
+        "trailers",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, framed: bool = False) -> None:
+        self._framed = framed
+        self._between = framed  # nothing of a chunk has come that is not complete, and gone on
         self._left = 0
         self._pending = b""
         self._state = _SIZE
         self._trailer_size = 0
+        self.size = 0
         self.done = False
         self.rest = b""
         self.trailers = b""
 
+    def whole(self, data: bytes) -> bool:
+        """Whether `data` is nothing but whole chunks that go on as they are, as most of what comes is; if not, nothing
+        has happened.
+        """
+        if not self._between:
+            return False
+        payload = position = 0
+        while match := _PLAIN_SIZE.match(data, position):
+            size = int(match[1], 16)
+            position = match.end() + size + 2
+            if data[position - 2 : position] != b"\r\n":
+                return False
+            payload += size
+            if position == len(data):
+                self.size = payload
+                self.done = not size
+                return True
+            if not size:
+                return False
+        return False
+
     def feed(self, data: bytes) -> list[bytes]:
-        """The payload in `data`, in pieces. Raises Malformed (400) at the first byte that breaks the framing."""
-        payload: list[bytes] = []
+        """What of `data` goes on, in pieces. Raises Malformed (400) at the first byte that breaks the framing."""
+        pieces: list[bytes] = []
         if self._pending:
             data = self._pending + data
             self._pending = b""
-        position, size = 0, len(data)
+        self.size = begin = position = 0
+        size = len(data)
         while position < size:
             state = self._state
             if state == _DATA:
-                piece = data[position : position + self._left]
-                payload.append(piece)
-                position += len(piece)
-                self._left -= len(piece)
+                part = min(self._left, size - position)
+                if not self._framed:
+                    pieces.append(data[position : position + part])
+                position += part
+                self.size += part
+                self._left -= part
                 if not self._left:
                     self._state = _DATA_END
                 continue
@@ -72,28 +114,40 @@ class ChunkedReader:
                 break
             self._check_line(end - position)
             line = data[position:end]
-            position = end + 2
             if state == _SIZE:
-                self._size_line(line)
+                digits = self._size_line(line)
+                if self._framed and (not self._left or digits < len(line)):
+                    # Ours is another last chunk, with the trailers that may pass, and no chunk has extensions.
+                    pieces.append(data[begin : position + (digits if self._left else 0)])
+                    begin = end
             elif line:
                 self._trailer_line(line)
             else:
                 self.done = True
-                self.rest = data[position:]
-                return payload
+                self.rest = data[end + 2 :]
+                if self._framed:
+                    pieces.append(last_chunk(self.trailers))
+                return pieces
+            position = end + 2
         self._pending = data[position:]
-        return payload
+        if self._framed and self._state != _TRAILERS:
+            if begin < position:
+                pieces.append(data[begin:position])
+            self._between = self._state == _SIZE and not self._pending
+        return pieces
 
     def _check_line(self, length: int) -> None:
         if length > (_MAX_LINE if self._state == _SIZE else _MAX_TRAILERS):
             raise Malformed(400, "a line of the chunked body is too long")
 
-    def _size_line(self, line: bytes) -> None:
+    def _size_line(self, line: bytes) -> int:
+        """Take the size over; how many digits it has."""
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
             raise Malformed(400, "a chunk size cannot be read")
         self._left = int(match[1], 16)
         self._state = _DATA if self._left else _TRAILERS
+        return match.end(1)
 
     def _trailer_line(self, line: bytes) -> None:
         match = _TRAILER.fullmatch(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -10,38 +9,45 @@ if TYPE_CHECKING:
     from failover.proxy.fields import RequestHead
     from failover.proxy.worker import Worker
 
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 _OURS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
 
 
-class Client:
-    """The client behind one connection. Only a trusted proxy's X-Forwarded-… fields are believed and kept."""
+class Clients:
+    """Who was here, by address: a client's next connection finds what was composed for the last one."""
 
-    __slots__ = ("_host", "_lines", "_scheme", "_trusted", "_worker", "address")
+    MOST = 1024
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._known: dict[str, Client] = {}
+
+    def at(self, address: str) -> Client:
+        """The client at this address."""
+        client = self._known.get(address)
+        if client is None:
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            client = self._known[address] = Client(self._worker, address)
+        return client
+
+
+class Client:
+    """The client at one address. Only a trusted proxy's X-Forwarded-… fields are believed and kept."""
+
+    __slots__ = ("_host", "_lines", "_scheme", "_trusted", "_worker", "address", "kin", "new_request_id", "told")
 
     def __init__(self, worker: Worker, address: str) -> None:
         self._worker = worker
         self._trusted = worker.is_trusted(address)
         self.address = address
         self._scheme = b"http" if worker.launch.tls is None else b"https"
-        # The lines are the same for every request of a connection that names the same Host.
+        self.new_request_id = worker.request_id
+        # The same for every request that names the same Host.
+        self._host: bytes | None = None
         self._lines = b""
-        self._host = b""
-
-    def forwarding(self, head: RequestHead) -> bytes:
-        """The fields that tell a target who asked and how: Via, X-Forwarded-…, X-Request-ID."""
-        given = head.forwarded if self._trusted else None
-        if given is not None or head.via or head.http10:
-            lines = self._compose(head, given or {})
-        elif head.host == self._host:
-            lines = self._lines
-        else:
-            lines = self._lines = self._compose(head, {})
-            self._host = head.host
-        request_id = head.request_id
-        if not request_id or not _REQUEST_ID.fullmatch(request_id):
-            head.request_id = request_id = self._worker.request_id()
-        return lines + request_id
+        # What the primary was told last, the same for every request with the same fields.
+        self.kin: RequestHead | None = None
+        self.told = b""
 
     def number(self, head: RequestHead) -> int:
         """A hash of the address that asks, the same in all workers: it decides who belongs to the share of a ramp."""
@@ -63,8 +69,17 @@ class Client:
         given = head.forwarded.get(b"x-forwarded-host", b"") if self._trusted and head.forwarded else b""
         return given or head.host
 
+    def forwarding(self, head: RequestHead) -> bytes:
+        """The fields that tell a target who asked and how, up to the value of X-Request-ID."""
+        given = head.forwarded if self._trusted else None
+        if given is not None or head.via or head.http10:
+            return self._compose(head, given or {})
+        if head.host != self._host:
+            self._host = head.host
+            self._lines = self._compose(head, {})
+        return self._lines
+
     def _compose(self, head: RequestHead, given: dict[bytes, bytes]) -> bytes:
-        """All lines up to the value of X-Request-ID."""
         earlier = given.get(b"x-forwarded-for")
         host = given.get(b"x-forwarded-host") or head.host
         address = self.address.encode()

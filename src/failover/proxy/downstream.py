@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from failover.proxy import answers, own, pages
 from failover.proxy.chunked import ChunkedReader
-from failover.proxy.client import Client
 from failover.proxy.exchange import Exchange
 from failover.proxy.fields import CHUNKED, Malformed, RequestHead
 from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding, reset
 from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
+    from failover.proxy.client import Client
     from failover.proxy.worker import Worker
 
 # How long a client may go on sending what we no longer read before the connection is closed: closing at once would
@@ -28,6 +28,7 @@ _LINGER_S = 2.0
 # How long a connection that was kept alive may still bring a request when the worker drains.
 _LAST_REQUEST_S = 1.0
 
+_NEWLINE = 0x0D
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
 
@@ -41,7 +42,6 @@ class Downstream(asyncio.Protocol):
         "_buffer",
         "_in_head",
         "_lingering",
-        "_reading_paused",
         "_unsent",
         "_write_paused",
         "client",
@@ -49,6 +49,7 @@ class Downstream(asyncio.Protocol):
         "deadline",
         "exchange",
         "half_closed",
+        "reading_paused",
         "transport",
         "worker",
     )
@@ -65,9 +66,9 @@ class Downstream(asyncio.Protocol):
         self._buffer = b""
         self._in_head = False
         self._lingering = False
-        self._reading_paused = False
+        self.reading_paused = False
         self._write_paused = False
-        self._unsent = 0
+        self._unsent = NEVER
         # for the exchange
         self.exchange: Exchange | pages.Page | None = None
         self._body: ChunkedReader | None = None
@@ -79,9 +80,8 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
         self.transport.set_write_buffer_limits(WRITE_BUFFER)
-        peer = transport.get_extra_info("peername")
         worker = self.worker
-        self.client = Client(worker, peer[0] if peer else "")
+        self.client = worker.clients.at((transport.get_extra_info("peername") or ("",))[0])
         self.deadline = worker.now + worker.settings.head_timeout
         worker.joined(self)
 
@@ -122,7 +122,7 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._write_paused = True
         self._unsent = outstanding(self.transport)
-        self.deadline = self.worker.now + self.worker.settings.idle_timeout
+        self.deadline = self.worker.now + self.worker.idle_timeout
         if self.exchange is not None:
             self.exchange.reading_too_slowly()
 
@@ -138,38 +138,37 @@ class Downstream(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         worker = self.worker
-        if data[:1] == b"\r" or data[:1] == b"\n":
-            data = data[2:] if data[:2] == b"\r\n" else data  # a stray empty line (RFC 9112 section 2.2)
+        if data[0] <= _NEWLINE:
+            data = data.removeprefix(b"\r\n")  # a stray empty line (RFC 9112 section 2.2)
             if not data:
                 self._buffer = b""
                 return
-        end = data.find(b"\r\n\r\n") + 4
-        if end == 3 or end > MAX_HEAD:
-            self._read_part_of_head(data, complete=end != 3)
-            return
         try:
-            head = worker.heads.request(data if end == len(data) else data[:end])
+            head = worker.heads.request(data, self.client.kin)
         except Malformed as error:
             self._refuse(error.status, error.reason)
             return
+        if head is None:
+            self._read_part_of_head(data)
+            return
+        self._in_head = False
         if worker.overflow and self in worker.overflow:
             self._refuse(503, "Too many connections. Please try again shortly.", head)
             return
         if head.via and worker.via in head.via:
             self._refuse(508, "This request has been here before: a target of this proxy points back at it.", head)
             return
-        if (b"__failover" in head.target or b"%" in head.target) and own.is_own(head.target):
-            self._answer_own(head, data, end)
+        if not head.plain and own.is_own(head.target):
+            self._answer_own(head, data)
             return
-        if head.length > worker.settings.max_body:
-            self._refuse(413, f"The body is larger than the {worker.settings.max_body} bytes allowed here.", head)
+        if head.length > worker.max_body:
+            self._refuse(413, f"The body is larger than the {worker.max_body} bytes allowed here.", head)
             return
-        self._begin(head, data, end, Exchange(self, head))
+        self._begin(head, data, Exchange(self, head))
 
-    def _begin(self, head: RequestHead, data: bytes, end: int, exchange: Exchange | pages.Page) -> None:
+    def _begin(self, head: RequestHead, data: bytes, exchange: Exchange | pages.Page) -> None:
         self.exchange = exchange
-        self._in_head = False
-        length = head.length
+        length, end = head.length, head.size
         if not length:
             self._buffer = data[end:] if end < len(data) else b""
             self.deadline = NEVER
@@ -177,22 +176,23 @@ class Downstream(asyncio.Protocol):
             return
         self._buffer = b""
         self._body_size = 0
-        if length == CHUNKED:
-            self._body = ChunkedReader()
-        else:
-            self._body_left = length
+        self._body = ChunkedReader() if length == CHUNKED else None
+        self._body_left = length
         if head.expects_continue and end == len(data):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._set_deadline()
-        exchange.start()
         if end < len(data):
-            self.data_received(data[end:])
+            self._read_body(exchange, data[end:])  # what is here already goes to the target with the head
+            if self.exchange is not exchange:
+                return
+        else:
+            self._set_deadline()
+        exchange.start()
         if self.half_closed and self.exchange is exchange and not exchange.upload_done:
             self._abandon()  # the rest of its body will never come
             self._close(linger=False)
 
-    def _read_part_of_head(self, data: bytes, *, complete: bool) -> None:
-        if complete or len(data) > MAX_HEAD:
+    def _read_part_of_head(self, data: bytes) -> None:
+        if len(data) > MAX_HEAD:
             self._refuse(431, f"The head is larger than {MAX_HEAD} bytes.")
         elif _BARE_NEWLINE.search(data):
             self._refuse(400, "Lines end in CR LF.")
@@ -223,8 +223,8 @@ class Downstream(asyncio.Protocol):
             self._refuse(error.status, error.reason)
             return
         self._body_size += sum(map(len, pieces))
-        if self._body_size > self.worker.settings.max_body:
-            self._refuse(413, f"The body is larger than the {self.worker.settings.max_body} bytes allowed here.")
+        if self._body_size > self.worker.max_body:
+            self._refuse(413, f"The body is larger than the {self.worker.max_body} bytes allowed here.")
             return
         if pieces:
             exchange.upload(pieces)
@@ -270,18 +270,19 @@ class Downstream(asyncio.Protocol):
 
     def done(self) -> None:
         """The exchange is over and its answer written."""
-        self.exchange = None
-        self._body = None
         if self.close_after or (self.half_closed and not self._buffer):
-            self._close(linger=True)
+            self._close(linger=self.exchange is None or not self.exchange.parted)
+            self.exchange = None
             return
-        self._set_deadline()
+        self.exchange = None
         if self._write_paused:
             self._pause_reading()
             return
+        worker = self.worker
+        self.deadline = worker.now + worker.idle_timeout
         if self._buffer:
-            self.worker.loop.call_soon(self._next)
-        if self._reading_paused:
+            worker.loop.call_soon(self._next)
+        if self.reading_paused:
             self._resume_reading()
 
     def cut(self) -> None:
@@ -305,7 +306,7 @@ class Downstream(asyncio.Protocol):
         connection just as its client uses it again would lose that request (RFC 9112 section 9.5).
         """
         self.close_after = True
-        if isinstance(self.exchange, pages.Page):
+        if isinstance(self.exchange, pages.Page) and self.exchange.answering:
             self.cut()  # one that is open stays open
         elif self.exchange is None and not self._buffer:
             self.deadline = min(self.deadline, self.worker.now + _LAST_REQUEST_S)
@@ -328,19 +329,18 @@ class Downstream(asyncio.Protocol):
         exchange = self.exchange
         if self._write_paused:
             return  # it owes us reading; only reading postpones that, in `_expire_writing`
-        if exchange is not None and (exchange.upload_done or self._reading_paused):
+        if exchange is not None and (exchange.upload_done or self.reading_paused):
             self.deadline = NEVER
         else:
-            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+            self.deadline = self.worker.now + self.worker.idle_timeout
 
     def _expire_writing(self) -> None:
         # A slow reader lives as long as it reads at all; what the kernel still holds counts as unread.
-        unsent = outstanding(self.transport)
-        if 0 < unsent < self._unsent:
-            self._unsent = unsent
-            self.deadline = self.worker.now + self.worker.settings.idle_timeout
-            return
-        reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
+        before, self._unsent = self._unsent, outstanding(self.transport)
+        if 0 < self._unsent < before:
+            self.deadline = self.worker.now + (_LINGER_S if before == NEVER else self.worker.idle_timeout)
+        else:
+            reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
 
     # -- the ends
 
@@ -350,11 +350,11 @@ class Downstream(asyncio.Protocol):
         if exchange is not None and not exchange.over:
             exchange.abandon()
 
-    def _answer_own(self, head: RequestHead, data: bytes, end: int) -> None:
+    def _answer_own(self, head: RequestHead, data: bytes) -> None:
         if pages.is_page(self.worker, head) and not own.has(head.target):
-            self._begin(head, data, end, pages.Page(self, head))
+            self._begin(head, data, pages.Page(self, head))
             return
-        self._buffer = data[end:]
+        self._buffer = data[head.size :]
         if head.length or not head.keep_alive or self.worker.draining:
             self.close_after = True  # nobody reads that body
         self.transport.write(own.answer(self.worker, head, closing=self.close_after))
@@ -379,22 +379,22 @@ class Downstream(asyncio.Protocol):
         if self._lingering:
             return
         self._lingering = True
-        self._unsent = outstanding(self.transport)
+        self._unsent = NEVER  # looked at when it matters
         if linger and not self.half_closed and self.transport.can_write_eof():
             self._resume_reading()
             self.deadline = self.worker.now + _LINGER_S
             self.transport.write_eof()
         else:
-            self.deadline = self.worker.now + self.worker.settings.idle_timeout
+            self.deadline = self.worker.now + self.worker.idle_timeout
             self.transport.close()
 
     def _pause_reading(self) -> None:
-        if not self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = True
+        if not self.reading_paused and not self.transport.is_closing():
+            self.reading_paused = True
             self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        if self._reading_paused:
-            self._reading_paused = False
+        if self.reading_paused:
+            self.reading_paused = False
             if not self.transport.is_closing():
                 self.transport.resume_reading()

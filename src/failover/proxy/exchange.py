@@ -37,8 +37,7 @@ _READ_ONLY = "This site can only be read at the moment. Please try again shortly
 class Exchange(Answering):
     """One request and its answer, over up to three tries, two of them at a time in a race."""
 
-    held_until = 0.0
-    doubted = False
+    __slots__ = ()
 
     @property
     def held(self) -> bool:
@@ -49,8 +48,7 @@ class Exchange(Answering):
 
     def start(self) -> None:
         worker = self.worker
-        worker.stats.begun += 1
-        if self.head.safe and not self.head.upgrade:
+        if self.head.safe:
             pool = self._plan()[0] if worker.ramping else worker.safe[0]
             if not (pool.static and self._preflight()):
                 self._try(pool)
@@ -68,11 +66,11 @@ class Exchange(Answering):
     def _plan(self) -> tuple[Pool, ...]:
         """The ladder as it is now, best first."""
         head = self.head
-        return self.worker.plan(self.downstream.client, head, safe=head.safe and not head.upgrade)
+        return self.worker.plan(self.downstream.client, head, safe=head.safe)
 
     def _try(self, pool: Pool, *, fresh: bool = False) -> None:
         self.pool = pool
-        upstream = None if fresh else pool.take(once=not self.head.safe or bool(self.head.upgrade))
+        upstream = None if fresh else pool.take(self.head.safe)
         if upstream is not None:
             self._send(pool, upstream)
         else:
@@ -87,9 +85,13 @@ class Exchange(Answering):
 
     def _send(self, pool: Pool, upstream: Upstream) -> None:
         self.upstream = upstream
+        head = self.head
+        if not head.length:
+            upstream.ask(self, for_target(head, pool, self.downstream.client))
+            return
         upstream.begin(self)
         self.write_request(pool, upstream)
-        if self.head.length and not upstream.paused:
+        if self.downstream.reading_paused and not upstream.paused:
             self.downstream.resume_upload()
 
     def write_request(self, pool: Pool, upstream: Upstream) -> None:
@@ -113,7 +115,7 @@ class Exchange(Answering):
     def failed(self, upstream: Upstream, fault: Fault) -> None:
         """The connection broke, stalled or spoke nonsense while it carried us."""
         self.upstream = None
-        if self._answered:
+        if self.answering:
             progress = Progress.HEAD_PASSED_ON
         elif upstream.kept and not upstream.answering and fault.error is ErrorType.CONNECTION_TERMINATED:
             progress = Progress.REUSED_CLOSED
@@ -183,7 +185,7 @@ class Exchange(Answering):
             return
         fault = Fault(ErrorType.PROXY_INTERNAL_ERROR, "no room to keep the body of the request")
         self._drop_upstream()
-        if self._answered:
+        if self.answering:
             self.cut()
         else:
             self.worker.hold.leave(self)
@@ -205,7 +207,7 @@ class Exchange(Answering):
     def race(self) -> None:
         """The target keeps us waiting and is in doubt: ask the next one as well, and take the first good answer."""
         pool = self.pool
-        if self._answered or self.over or pool is None or not self.head.safe or self.head.upgrade:
+        if self.answering or self.over or pool is None or not self.head.safe:
             return
         if not self.can_be_sent_beside:
             return

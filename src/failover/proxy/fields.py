@@ -18,6 +18,7 @@ UNTIL_CLOSE: Final = -2
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout[ \t]*=[ \t]*([0-9]{1,4})")
 
 # What Connection may name without a field of that name having to go; Content-Length is framing and always stays.
@@ -33,36 +34,99 @@ class Malformed(Exception):
         self.reason = reason
 
 
-class Head:
-    """What requests and answers share. `sized` says that a Content-Length is there; `named` are the fields that
-    Connection named. Defaults stand on the class: a plain head sets few of them, and making one costs next to nothing.
+class RequestLine:
+    """The first line of a request. `target` is as it was sent: `ordinary` when it is a path, `plain` when nothing in
+    that is encoded or may mark a path of our own.
     """
 
-    lines: list[bytes]
-    length: int
-    http10 = False
-    keep_alive = True
-    upgrade = b""
-    wants_upgrade = False
-    sized = False
-    named: tuple[bytes, ...] = ()
+    __slots__ = ("http10", "method", "ordinary", "plain", "safe", "target")
+
+    def __init__(self, method: bytes, target: bytes, safe: bool) -> None:
+        self.method = method
+        self.target = target
+        self.safe = safe
+        self.http10 = False
+        self.plain = True
+        self.ordinary = True
 
 
-class RequestHead(Head):
+class RequestHead:
     """One request head. `lines` are the fields to carry over; `target` is in origin form or `*`.
 
-    `length` is the body's in bytes, or CHUNKED. `forwarded` maps lower-cased X-Forwarded-… names to their values.
+    `length` is the body's in bytes, or CHUNKED; `sized` says that a Content-Length is there, `named` are the fields
+    that Connection named. `forwarded` maps lower-cased X-Forwarded-… names to their values. `safe` says that it may be
+    sent twice. `size` is how many bytes of what came are the head. `kin` is the head from which these fields were read,
+    `raw` their bytes, and `carried` what the primary is told of them.
     """
 
-    method: bytes
-    target: bytes
-    length = 0
-    safe = False
-    host = b""
-    via = b""
-    request_id = b""
-    expects_continue = False
-    forwarded: dict[bytes, bytes] | None = None
+    __slots__ = (
+        "carried",
+        "expects_continue",
+        "forwarded",
+        "host",
+        "http10",
+        "keep_alive",
+        "kin",
+        "length",
+        "lines",
+        "method",
+        "named",
+        "plain",
+        "raw",
+        "request_id",
+        "safe",
+        "size",
+        "sized",
+        "target",
+        "upgrade",
+        "via",
+        "wants_upgrade",
+    )
+
+    def __init__(self, line: RequestLine, size: int) -> None:
+        self.method = line.method
+        self.target = line.target
+        self.safe = line.safe
+        self.plain = line.plain
+        self.http10 = line.http10
+        self.keep_alive = not line.http10
+        self.size = size
+        self.kin: RequestHead | None = None  # it is of its own
+        self.raw = b""
+        self.carried = b""
+        self.lines: list[bytes] = []
+        self.length = 0
+        self.sized = False
+        self.upgrade = b""
+        self.wants_upgrade = False
+        self.named: tuple[bytes, ...] = ()
+        self.host = b""
+        self.via = b""
+        self.request_id = b""
+        self.expects_continue = False
+        self.forwarded: dict[bytes, bytes] | None = None
+
+    def again(self, line: RequestLine, size: int) -> RequestHead:
+        """The same fields under another request line."""
+        head: RequestHead = _new(RequestHead)
+        head.method = line.method
+        head.target = line.target
+        head.safe = line.safe and not self.upgrade
+        head.plain = line.plain
+        head.size = size
+        head.kin = self
+        # `raw` and `carried` are asked of `kin`; `sized`, `named` and `wants_upgrade` serve the reading only
+        head.http10 = self.http10
+        head.keep_alive = self.keep_alive
+        head.lines = self.lines
+        head.length = self.length
+        head.upgrade = self.upgrade
+        head.host = self.host
+        head.via = self.via
+        head.request_id = self.request_id
+        head.expects_continue = self.expects_continue
+        head.forwarded = self.forwarded
+        return head
 
     def field(self, name: bytes) -> bytes:
         """The first value of a field, by its lower-cased name, or empty."""
@@ -73,19 +137,56 @@ class RequestHead(Head):
         return b""
 
 
-class ResponseHead(Head):
-    """One response head. `lines` begins with its status line, as HTTP/1.1.
+class ResponseHead:
+    """One response head, the same object for all that are alike: nobody changes it. `lines` begins with its status
+    line, as HTTP/1.1.
 
-    `length` is the Content-Length, CHUNKED or UNTIL_CLOSE, before the rules for HEAD, 204 and 304. `may_name_target`
-    says that a field is there which may have to name the public site instead of the target.
+    `length` is the Content-Length, CHUNKED or UNTIL_CLOSE, `body` the same after the rules for 204 and 304.
+    `may_name_target` says that a field is there which may have to name the public site instead of the target. `raw` are
+    its bytes, `size` says how many, `carried` is what clients are told of it when the primary has said it.
     """
 
-    status: int
-    length = UNTIL_CLOSE
-    keep_alive_timeout = 0
-    event_stream = False
-    cors = False
-    may_name_target = False
+    __slots__ = (
+        "body",
+        "carried",
+        "cors",
+        "event_stream",
+        "http10",
+        "keep_alive",
+        "keep_alive_timeout",
+        "length",
+        "lines",
+        "may_name_target",
+        "named",
+        "raw",
+        "size",
+        "sized",
+        "status",
+        "upgrade",
+        "wants_upgrade",
+    )
+
+    def __init__(self, status: int, raw: bytes) -> None:
+        self.status = status
+        self.raw = raw
+        self.size = len(raw)
+        self.carried = b""
+        self.lines: list[bytes] = []
+        self.length = self.body = UNTIL_CLOSE
+        self.sized = False
+        self.http10 = False
+        self.keep_alive = True
+        self.keep_alive_timeout = 0
+        self.upgrade = b""
+        self.wants_upgrade = False
+        self.named: tuple[bytes, ...] = ()
+        self.event_stream = False
+        self.cors = False
+        self.may_name_target = False
+
+
+Head = RequestHead | ResponseHead
+_new = object.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +282,12 @@ def _apply_upgrade(head: Head, protocol: bytes) -> bool:
     return False
 
 
+def _read_request_id(line: bytes) -> bytes:
+    """Empty when it is none that could be told in a log: it is replaced then."""
+    value = _value(line)
+    return value if _REQUEST_ID.fullmatch(value) else b""
+
+
 def _apply_request_id(head: RequestHead, request_id: bytes) -> bool:
     head.request_id = request_id
     return False
@@ -259,7 +366,7 @@ REQUEST_RULES: Final[Mapping[bytes, Rule]] = _COMMON | {
     b"host": Rule(_read_host, _apply_host),
     b"expect": Rule(_read_expect, _apply_expect),
     b"via": Rule(_value, _apply_via),
-    b"x-request-id": Rule(_value, _apply_request_id),
+    b"x-request-id": Rule(_read_request_id, _apply_request_id),
     b"keep-alive": _HOP,
     b"proxy-authorization": _HOP,
     b"forwarded": _HOP,

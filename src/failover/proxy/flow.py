@@ -17,6 +17,9 @@ NEVER = float("inf")
 WRITE_BUFFER = 256 * 1024
 """Bytes that wait for a slow peer, on each side, before the other side is not read any more."""
 
+FIRST_FLIGHT = 12 * 1024
+"""Bytes that are on their way, all of them, once the kernel has them: a peer need not take any first (RFC 6928)."""
+
 _PROBE_AFTER_S = 60
 
 

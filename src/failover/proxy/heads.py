@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from failover.proxy.client import Client
     from failover.proxy.pool import Pool
 
+CLOSING = b"\r\nConnection: close\r\n\r\n"
+"""The end of a head after which the connection ends."""
+_KEPT = 4096
+"""Bytes of a request's fields that are kept for the next one; a client may be idle with them for long."""
+
 _PRIVATE = frozenset((b"cookie", b"authorization"))
 _CACHING = frozenset((b"cache-control", b"expires"))
 _MISSES = frozenset((403, 404))
@@ -20,6 +25,25 @@ _RENAMED = frozenset((b"set-cookie", b"location", b"content-location", b"refresh
 
 def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
     """The request head as this target gets it. A static backup gets nobody's secrets."""
+    kin = head.kin
+    if kin is None or pool.marks is not None:
+        told = _carried(head, pool) + client.forwarding(head)
+    elif kin is client.kin:
+        told = client.told
+    else:
+        if not kin.carried:
+            kin.carried = _carried(head, pool)
+        told = kin.carried + client.forwarding(head)
+        if len(told) <= _KEPT:
+            client.kin, client.told = kin, told
+    if not head.request_id:
+        head.request_id = client.new_request_id()
+    path = pool.base_path + head.target if pool.base_path and head.target != b"*" else head.target
+    return b"".join((head.method, b" ", path, told, head.request_id, b"\r\n\r\n"))
+
+
+def _carried(head: RequestHead, pool: Pool) -> bytes:
+    """What is the same for all requests with these fields: from the version on, up to what is told of the client."""
     lines = head.lines
     if pool.marks is not None:
         lines = pool.marks.off_request(lines, safe=head.safe)
@@ -31,21 +55,8 @@ def for_target(head: RequestHead, pool: Pool, client: Client) -> bytes:
         lines = [*lines, b"Transfer-Encoding: chunked"]
     if head.upgrade:
         lines = [*lines, b"Connection: upgrade", b"Upgrade: " + head.upgrade]
-    return b"".join(
-        (
-            head.method,
-            b" ",
-            b"" if head.target == b"*" else pool.base_path,
-            head.target,
-            b" HTTP/1.1\r\nHost: ",
-            pool.host or head.host or pool.authority,
-            b"\r\n",
-            b"\r\n".join(lines),
-            b"\r\n" if lines else b"",
-            client.forwarding(head),
-            b"\r\n\r\n",
-        )
-    )
+    host = pool.host or head.host or pool.authority
+    return b"\r\n".join((b" HTTP/1.1", b"Host: " + host, *lines, b""))
 
 
 def for_client(
@@ -58,6 +69,12 @@ def for_client(
     closing: bool,
 ) -> bytes:
     """The response head as the client gets it; `rescued` completes our member of Proxy-Status (RFC 9209)."""
+    if closing:
+        end = CLOSING
+    elif request.http10:
+        end = b"\r\nConnection: keep-alive\r\n\r\n"
+    else:
+        end = b"\r\n\r\n"
     lines = head.lines
     if head.may_name_target or pool.hides:
         scheme, host = client.scheme(request), client.host(request)
@@ -69,13 +86,10 @@ def for_client(
         if head.status in _MISSES or _is_page(lines):
             # A stand-in page, or its absence, must not outlive the outage in anybody's cache.
             lines = [*without_fields(lines, _CACHING), b"Cache-Control: no-store"]
-    if closing:
-        end = b"\r\nConnection: close\r\n\r\n"
-    elif request.http10:
-        end = b"\r\nConnection: keep-alive\r\n\r\n"
-    else:
-        end = b"\r\n\r\n"
-    return b"".join((b"\r\n".join(lines), b"\r\n", pool.answer_lines, rescued, end))
+    told = b"\r\n".join([*lines, pool.answer_lines])
+    if pool.marks is None and lines is head.lines:
+        head.carried = told
+    return told + rescued + end
 
 
 def _is_page(lines: list[bytes]) -> bool:

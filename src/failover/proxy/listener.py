@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from failover.proxy import answers
 from failover.proxy.downstream import Downstream
-from failover.proxy.handshake import Handshake
+from failover.proxy.tls import Tls
 
 if TYPE_CHECKING:
     import asyncio
     import socket
+    import ssl
 
     from failover.proxy.worker import Worker
 
 BACKLOG = 4096
+
+_PLAINLY = answers.error(
+    400,
+    "This port speaks HTTPS: write https:// before the address.",
+    accept=b"",
+    request_id=b"",
+    proxy_status=b"",
+    closing=True,
+    body=True,
+    extra=[],
+)
 
 
 class Listener:
@@ -25,10 +38,12 @@ class Listener:
 
     async def start(self, sockets: tuple[socket.socket, ...]) -> None:
         worker = self._worker
-        client = Downstream if worker.launch.tls is None else Handshake
+        tls = worker.launch.tls
         for sock in sockets:
             self._servers.append(
-                await worker.loop.create_server(lambda: client(worker), sock=sock, backlog=BACKLOG),
+                await worker.loop.create_server(
+                    lambda: Downstream(worker) if tls is None else _secured(worker, tls), sock=sock, backlog=BACKLOG
+                ),
             )
 
     def stop(self) -> None:
@@ -36,3 +51,18 @@ class Listener:
         for server in self._servers:
             server.close()
         self._servers.clear()
+
+
+def _secured(worker: Worker, context: ssl.SSLContext) -> Tls:
+    """A client over TLS. It counts from the first moment, and has `head_timeout` for its handshake, like one that sends
+    no head. Who does not get through it is counted and not told of: strangers try every port.
+    """
+    downstream = Downstream(worker)
+
+    def ready(error: Exception | None) -> None:
+        if error is not None:
+            worker.stats.failed_handshakes += 1
+        elif not downstream.close_after:
+            downstream.deadline = worker.now + worker.settings.head_timeout
+
+    return Tls(downstream, context, ready, server_side=True, plainly=_PLAINLY)

@@ -21,9 +21,9 @@ _JSON = b"application/json"
 
 
 def is_own(target: bytes) -> bool:
-    """True for every spelling of a path under `/__failover`: such a request is never forwarded. Worth asking only
-    where the name stands there plainly or something is encoded.
-    """
+    """True for every spelling of a path under `/__failover`: such a request is never forwarded."""
+    if b"__failover" not in target and b"%" not in target:
+        return False
     path = target.partition(b"?")[0]
     for _ in range(4):
         plain = unquote_to_bytes(path)

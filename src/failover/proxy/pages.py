@@ -44,6 +44,7 @@ class Page(asyncio.Protocol):
     answering = False
     endless = True
     held = False
+    parted = False
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
         self.head = head

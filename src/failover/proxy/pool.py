@@ -19,9 +19,12 @@ from failover.core.validators import Marks
 from failover.dial import client_tls, dial
 from failover.faults import Fault, translate
 from failover.proxy.stats import Tally
+from failover.proxy.tls import Tls
 from failover.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Iterator
 
     from failover.proxy.exchange import Exchange
@@ -42,6 +45,7 @@ class Pool:
         settings = worker.settings
         # for the process
         self.worker = worker
+        self.heads = worker.heads
         self.target = target
         self.alias = target.alias
         self.tls = client_tls(settings.upstream_ca) if target.tls else None
@@ -69,6 +73,7 @@ class Pool:
         self.good = 0
         self.good_at = 0.0  # when the last of them came
         self.latencies: deque[float] = deque(maxlen=_MEASURED)  # of first heads, in seconds
+        self.first_byte_timeout = settings.first_byte_timeout
         self.patience = patience((), settings.first_byte_timeout)
         self.head_start = HEAD_START
         self._ratio = Ratio()
@@ -90,14 +95,14 @@ class Pool:
         self.static = state.kind is Kind.STATIC and self.alias != PRIMARY
         self.hides = self.static or bool(self.base_path)
 
-    def take(self, *, once: bool) -> Upstream | None:
-        """The idle connection used last. `once`: what it is for must not be sent twice, so one that the target has
-        closed a moment ago, which we may not have heard of yet, is not taken.
+    def take(self, again: bool) -> Upstream | None:
+        """The idle connection used last. Where what it is for must not be sent `again`, one that the target has closed
+        a moment ago, which we may not have heard of yet, is not taken.
         """
         idle = self.idle
         while idle:
             upstream = idle.pop()
-            if not once or upstream.is_quiet():
+            if again or upstream.is_quiet():
                 return upstream
             upstream.close()
         return None
@@ -123,18 +128,37 @@ class Pool:
     async def _open(self) -> Upstream:
         if not self.addresses:
             raise Fault(self.error or ErrorType.DNS_ERROR, f"the name {self.target.host} has no address")
-        sock = await dial(self.worker.loop, self.addresses)
+        loop = self.worker.loop
+        sock = await dial(loop, self.addresses)
         try:
-            _, upstream = await self.worker.loop.create_connection(
-                lambda: Upstream(self, sock.getpeername()[:2], self.addresses),
-                sock=sock,
-                ssl=self.tls,
-                server_hostname=self.target.host if self.tls else None,
-            )
+            upstream = Upstream(self, sock.getpeername()[:2], self.addresses)
+            if self.tls is None:
+                await loop.create_connection(lambda: upstream, sock=sock)
+            else:
+                await self._secure(upstream, sock, self.tls)
         except BaseException:
             sock.close()
             raise
         return upstream
+
+    async def _secure(self, upstream: Upstream, sock: socket.socket, context: ssl.SSLContext) -> None:
+        secured: asyncio.Future[None] = self.worker.loop.create_future()
+
+        def ready(error: Exception | None) -> None:
+            if secured.done():
+                return  # it took too long
+            if error is None:
+                secured.set_result(None)
+            else:
+                secured.set_exception(error)
+
+        tls = Tls(upstream, context, ready, server_hostname=self.target.host)
+        await self.worker.loop.create_connection(lambda: tls, sock=sock)
+        try:
+            await secured
+        except BaseException:
+            tls.abort()
+            raise
 
     def put_back(self, upstream: Upstream) -> None:
         """Keep a connection that has nothing to do for the next request."""

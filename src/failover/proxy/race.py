@@ -50,7 +50,7 @@ class Rival:
         """It is the race."""
 
     def start(self) -> None:
-        upstream = self.pool.take(once=True)
+        upstream = self.pool.take(again=False)
         if upstream is not None:
             self._send(upstream)
         else:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from failover.core.rescue import Request
 from failover.proxy.choice import sort_of
-from failover.proxy.chunked import frame, last_chunk
-from failover.proxy.flow import NEVER, WRITE_BUFFER
+from failover.proxy.chunked import LAST_CHUNK
+from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER
 from failover.proxy.upload import Upload
 
 if TYPE_CHECKING:
+    from failover.faults import Fault
+    from failover.proxy.choice import Choice
     from failover.proxy.downstream import Downstream
     from failover.proxy.fields import RequestHead
+    from failover.proxy.pool import Pool
     from failover.proxy.upstream import Upstream
 
 _LOOK_AGAIN_S = 0.05
@@ -25,21 +28,62 @@ _LOOK_AGAIN_S = 0.05
 class Relay:
     """One request's body on its way up and its answer's on the way down. `upstream` carries it now, if any does."""
 
-    # Defaults stand on the class: most requests change none of them.
-    upstream: Upstream | None = None
-    over = False
-    reading_paused = False
-    sent_bytes = 0
-    _chunked_out = False
+    __slots__ = (
+        "_choice",
+        "_frames",
+        "_opening",
+        "_upload",
+        "answering",
+        "by_us",
+        "doubted",
+        "downstream",
+        "ended",
+        "endless",
+        "first_fault",
+        "head",
+        "held_until",
+        "over",
+        "pool",
+        "reading_paused",
+        "sent_bytes",
+        "started",
+        "status",
+        "upload_done",
+        "upstream",
+        "was_held",
+        "worker",
+    )
+
     _upload: Upload
+    _frames: bool  # the chunks of the answer are made here
+    _opening: bytes  # its head, which goes with the first bytes of its body
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
+        """All that an exchange knows, also what `answering` and `exchange` do with it: one call makes it."""
         self.downstream = downstream
         self.worker = downstream.worker
         self.head = head
-        self.upload_done = head.length == 0
+        # the bytes
+        self.upstream: Upstream | None = None
+        self.over = False
+        self.reading_paused = False
+        self.sent_bytes = 0
+        self.upload_done = not head.length
+        self.endless = False  # an answer flows whose length nobody knows, such as an event stream
+        # the answer
+        self.pool: Pool | None = None
+        self.status = 0
+        self.ended = ""
+        self.first_fault: Fault | None = None
+        self.was_held = False
+        self.by_us = False
+        self.answering = False
+        # the tries
+        self.held_until = 0.0
+        self.doubted = False
+        self._choice: Choice | None = None
         if head.length:
-            self._upload = Upload(head.length, self._may_repeat)
+            self._upload = Upload(head.length, lambda: sort_of(head) is not Request.ONCE)  # it must not hold us
         self.started = monotonic()
 
     # -- up
@@ -85,9 +129,6 @@ class Relay:
         """Some of the body can be sent to nobody any more."""
         raise NotImplementedError
 
-    def _may_repeat(self) -> bool:
-        return sort_of(self.head) is not Request.ONCE
-
     def upload_paused(self) -> None:
         """The target reads too slowly: the client waits, and the target's time runs."""
         if self.upstream is not None and not self.upstream.answering:
@@ -121,29 +162,31 @@ class Relay:
 
     # -- down
 
-    def stream(self, data: bytes) -> None:
-        self.sent_bytes += len(data)
-        if self._chunked_out:
-            self.downstream.transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
-        else:
-            self.downstream.transport.write(data)
+    def stream(self, pieces: list[bytes], size: int) -> None:
+        """Body bytes of the answer, so many of them payload."""
+        self.sent_bytes += size
+        if self._frames:
+            pieces = [b"%x\r\n" % size, *pieces, b"\r\n"]
+        if self._opening:
+            pieces = [self._opening, *pieces]
+            self._opening = b""
+        self.downstream.transport.writelines(pieces)
 
-    def stream_pieces(self, pieces: list[bytes]) -> None:
-        if self._chunked_out:
-            self.sent_bytes += sum(map(len, pieces))
-            self.downstream.transport.write(frame(pieces))
-        else:
-            for piece in pieces:
-                self.stream(piece)
-
-    def end_stream(self, trailers: bytes) -> None:
-        if self._chunked_out:
-            self.downstream.transport.write(last_chunk(trailers))
+    def stream_on(self, chunk: bytes, size: int) -> None:
+        """A later chunk, as it came."""
+        self.sent_bytes += size
+        self.downstream.transport.write(chunk)
 
     @property
-    def endless(self) -> bool:
-        """True while an answer flows whose length nobody knows, such as an event stream."""
-        return self._chunked_out
+    def parted(self) -> bool:
+        """Whether the client said that it sends nothing after this request (RFC 9112 section 9.6), and has its answer
+        or is sure to get it.
+        """
+        return not (self.head.keep_alive or self.head.length) and self.sent_bytes <= FIRST_FLIGHT
+
+    def end_stream(self) -> None:
+        if self._opening or self._frames:
+            self.downstream.transport.write(self._opening + LAST_CHUNK if self._frames else self._opening)
 
     def reading_too_slowly(self) -> None:
         """The client's buffer is full: the target waits too."""

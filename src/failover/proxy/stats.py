@@ -50,8 +50,7 @@ class Stats:
     def __init__(self) -> None:
         self.connections = 0
         self.failed_handshakes = 0
-        self.begun = 0
-        self.exchanges = 0
+        self.unanswered = 0  # exchanges that ended before their client had seen anything
         self.failed_tries = 0
         self.rescued_tries = 0
         self.refused = 0
@@ -84,7 +83,9 @@ class Stats:
         tallies = {alias: pool.tally for alias, pool in pools.items()} | {NO_UPSTREAM: self.own}
         return Counters(
             slot=slot,
-            values={name: value for name, value in vars(self).items() if isinstance(value, int)} | gauges,
+            values={name: value for name, value in vars(self).items() if isinstance(value, int)}
+            | {"exchanges": self.unanswered + sum(sum(tally.answers.values()) for tally in tallies.values())}
+            | gauges,
             good={alias: pool.good for alias, pool in pools.items()},
             busy={alias: len(pool.open) - len(pool.idle) for alias, pool in pools.items()},
             answers=[(alias, *key, number) for alias, one in tallies.items() for key, number in one.rows().items()],

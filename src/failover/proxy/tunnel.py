@@ -93,7 +93,7 @@ class TunnelEnd(asyncio.Protocol):
         if self._other.can_write_eof() and not self._other.is_closing() and isinstance(peer, TunnelEnd):
             self._other.write_eof()
             peer.eof_sent = True
-            return self.own.can_write_eof()  # over TLS an end is the end of both directions
+            return True
         self._other.close()
         return False
 

@@ -14,8 +14,7 @@ from failover.core.model import Address, ErrorType
 from failover.faults import Fault, translate
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
-from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding
-from failover.proxy.wire import MAX_HEAD
+from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER, outstanding
 
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
@@ -27,8 +26,6 @@ SMALL_ANSWER = 64 * 1024
 
 IDLE_S = 4.0
 """Closed before the target closes it: Node and uvicorn wait 5 s, nginx 75 s; gunicorn's threads, 2 s, are noticed."""
-
-_NO_BODY = frozenset((204, 304))
 
 
 class Upstream(asyncio.Protocol):
@@ -44,6 +41,7 @@ class Upstream(asyncio.Protocol):
         "_held",
         "_left",
         "_owed",
+        "_poll",
         "_unsent",
         "address",
         "deadline",
@@ -67,11 +65,12 @@ class Upstream(asyncio.Protocol):
         self.kept = False
         self.deadline = NEVER
         self.paused = False
+        self._poll: select.poll | None = None
         # for the exchange
         self.exchange: Exchange | Rival | Witness | None = None
         self._heard = False
         self._owed = 0.0  # when the head must be here at last, once the request is sent
-        self._unsent = NEVER
+        self._unsent = 0.0
         self._buffer = b""
         self._head: ResponseHead | None = None
         self._held: list[bytes] | None = None
@@ -90,10 +89,16 @@ class Upstream(asyncio.Protocol):
         if exchange is None:
             self.close()  # an answer that nobody asked for: nothing behind it can be trusted
             return
-        self._heard = True
         try:
             if self._head is None:
+                self._heard = True
                 self._read_head(exchange, data)
+            elif self._held is None and (chunked := self._chunked) is not None and chunked.whole(data):
+                if self.deadline != NEVER:
+                    self.deadline = self.pool.worker.now + self.pool.worker.idle_timeout
+                exchange.stream_on(data, chunked.size)  # type: ignore[union-attr]  # it has begun: no race is on
+                if chunked.done:
+                    self._end(keep=True)
             else:
                 self._read_body(data)
         except Malformed as error:
@@ -102,7 +107,7 @@ class Upstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         head = self._head
         if self.exchange is not None and head is not None and self._left == UNTIL_CLOSE:
-            self._end(b"", keep=False)
+            self._end(keep=False)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,14 +143,25 @@ class Upstream(asyncio.Protocol):
         self._heard = False
         self._unsent = NEVER
 
+    def ask(self, exchange: Exchange | Rival | Witness, request: bytes) -> None:
+        """Carry this exchange from now on; its request is whole, and has no body."""
+        self.transport.write(request)
+        self.exchange = exchange
+        self._heard = False
+        self._unsent = 0.0
+        pool = self.pool
+        now = pool.worker.now
+        self._owed = now + pool.first_byte_timeout
+        self.deadline = now + pool.patience
+
     def await_head(self, body: int) -> None:
         """The request is sent whole, with a body of this length: the answer is owed as soon as is usual here."""
-        # A body may still be on its way, over a slow link; a head alone that is not taken was dropped.
-        self._unsent = outstanding(self.transport) if body else 0
+        # A large body may still be on its way, over a slow link; what is not taken of a small request was dropped.
+        self._unsent = 0 if 0 <= body <= FIRST_FLIGHT else outstanding(self.transport)
         pool = self.pool
-        worker = pool.worker
-        self._owed = worker.now + worker.settings.first_byte_timeout
-        self.deadline = worker.now + pool.patience
+        now = pool.worker.now
+        self._owed = now + pool.first_byte_timeout
+        self.deadline = now + pool.patience
 
     @property
     def answering(self) -> bool:
@@ -175,9 +191,10 @@ class Upstream(asyncio.Protocol):
         """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
         if self.transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
 
     def pause(self) -> None:
         """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""
@@ -236,35 +253,32 @@ class Upstream(asyncio.Protocol):
             data = self._buffer + data
             self._buffer = b""
         while True:
-            end = data.find(b"\r\n\r\n") + 4
-            if end == 3 or end > MAX_HEAD:
-                if len(data) > MAX_HEAD:
-                    raise Malformed(502, "the head is too large")
+            head = self.pool.heads.response(data)
+            if head is None:
                 self._buffer = data
                 return
-            head = self.pool.worker.heads.response(data if end == len(data) else data[:end])
-            data = data[end:]
-            if head.status >= 200 or head.status == 101:
-                break
+            data = data[head.size :]
+            if head.status >= 200:
+                self._frame(exchange, head, data)
+                return
+            if head.status == 101:
+                self._head = head
+                exchange.switched(self, head, data)
+                return
             exchange.interim(head)
             if not data:
                 return
-        self._head = head
-        if head.status == 101:
-            exchange.switched(self, head, data)
-            return
-        self._frame(exchange, head, data)
 
     def _frame(self, exchange: Exchange | Rival | Witness, head: ResponseHead, data: bytes) -> None:
         """Where this answer ends, and how its beginning is passed on (RFC 9112 section 6.3, spec section 6)."""
-        length = 0 if exchange.head.method == b"HEAD" or head.status in _NO_BODY else head.length
+        length = 0 if exchange.head.method == b"HEAD" else head.body
+        if len(data) == length <= SMALL_ANSWER:
+            self._give_back(exchange, head)
+            exchange.whole(head, data)
+            return
+        self._head = head
         self._left = length
         if 0 <= length <= SMALL_ANSWER:
-            if len(data) == length:
-                # A 204 that announces a body may send it yet, into the next exchange.
-                self._release(exchange, head, keep=head.status != 204 or head.length in (0, UNTIL_CLOSE))
-                exchange.whole(head, data)
-                return
             if len(data) > length:
                 self._release(exchange, head, keep=False)  # what comes behind the answer was never asked for
                 exchange.whole(head, data[:length])
@@ -274,7 +288,7 @@ class Upstream(asyncio.Protocol):
             self._touch()
             return
         if length == CHUNKED:
-            self._chunked = ChunkedReader()
+            self._chunked = ChunkedReader(framed=not exchange.head.http10)
         self._held = []  # the head waits for its first body bytes
         if head.event_stream and self._announce() is None:
             return
@@ -286,28 +300,16 @@ class Upstream(asyncio.Protocol):
         if self._chunked is not None:
             self._read_chunked(self._chunked, data)
             return
-        left = self._left - len(data)
-        if self._left == UNTIL_CLOSE or (left > 0 and self._held is None):
-            exchange = self._announce()
-            if exchange is not None:
-                if self._left != UNTIL_CLOSE:
-                    self._left = left
-                exchange.stream(data)
-                self._touch()
-            return
-        self._read_counted(data, left)
-
-    def _read_counted(self, data: bytes, left: int) -> None:
-        if left < 0:
-            data = data[:left]
-        self._left = max(left, 0)
-        head = self._head
-        held = self._held
-        if held is not None and head is not None and head.length <= SMALL_ANSWER:
+        behind = -1  # bytes that came behind its end; below zero, more are to come
+        if self._left != UNTIL_CLOSE:
+            behind = len(data) - self._left
+            data = data[: self._left]
+            self._left -= len(data)
+        head, held, exchange = self._head, self._held, self.exchange
+        if held is not None and self._left >= 0 and head is not None and head.length <= SMALL_ANSWER:
             held.append(data)
-            exchange = self.exchange
-            if left <= 0 and exchange is not None:
-                self._release(exchange, head, keep=left == 0)
+            if behind >= 0 and exchange is not None:
+                self._release(exchange, head, keep=not behind)
                 exchange.whole(head, b"".join(held))
             else:
                 self._touch()
@@ -315,21 +317,24 @@ class Upstream(asyncio.Protocol):
         receiver = self._announce()
         if receiver is None:
             return
-        receiver.stream(data)
-        if left <= 0:
-            self._end(b"", keep=left == 0)
+        receiver.stream([data], len(data))
+        if behind >= 0:
+            self._end(keep=not behind)
         else:
             self._touch()
 
     def _read_chunked(self, chunked: ChunkedReader, data: bytes) -> None:
-        payload = chunked.feed(data)
-        if payload or chunked.done:
+        pieces = [data] if chunked.whole(data) else chunked.feed(data)
+        if self._held is not None:
+            self._held += pieces
+            pieces = self._held
+        if chunked.size or chunked.done or self._held is None:
             exchange = self._announce()
             if exchange is None:
                 return
-            exchange.stream_pieces(payload)
+            exchange.stream(pieces, chunked.size)
         if chunked.done:
-            self._end(chunked.trailers, keep=not chunked.rest)
+            self._end(keep=not chunked.rest)
         else:
             self._touch()
 
@@ -350,32 +355,38 @@ class Upstream(asyncio.Protocol):
         if (self.exchange is not None and self.exchange.reading_paused) or (head is not None and head.event_stream):
             self.deadline = NEVER
         else:
-            self.deadline = self.pool.worker.now + self.pool.worker.settings.idle_timeout
+            self.deadline = self.pool.worker.now + self.pool.worker.idle_timeout
 
     # -- the ends
 
-    def _end(self, trailers: bytes, *, keep: bool) -> None:
+    def _end(self, *, keep: bool) -> None:
         exchange, head = self._announce(), self._head
         if exchange is not None and head is not None:
             self._release(exchange, head, keep=keep)
-            exchange.finished(trailers)
+            exchange.finished()
 
     def _release(self, exchange: Exchange | Rival | Witness, head: ResponseHead, *, keep: bool) -> None:
-        """The answer is over: back to the pool, or closed, before the exchange goes on to the client's next request."""
-        self.exchange = None
-        exchange.upstream = None
+        """A streamed answer is over."""
         self._head = None
         self._held = None
         self._chunked = None
+        self._give_back(exchange, head, keep=keep)
+
+    def _give_back(self, exchange: Exchange | Rival | Witness, head: ResponseHead, *, keep: bool = True) -> None:
+        """Back to the pool, or closed, before the exchange goes on to the client's next request."""
+        self.exchange = None
+        exchange.upstream = None
         if exchange.reading_paused and not self.transport.is_closing():
             self.transport.resume_reading()  # that pause was this client's, not the next one's
-        all_sent = exchange.head.length == 0 or (exchange.upload_done and not self.transport.get_write_buffer_size())
-        if keep and head.keep_alive and all_sent:
+        if keep and head.keep_alive and (not exchange.head.length or self._is_sent(exchange)):
             if head.keep_alive_timeout:
                 self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
             self.pool.put_back(self)
         else:
             self.close()
+
+    def _is_sent(self, exchange: Exchange | Rival | Witness) -> bool:
+        return exchange.upload_done and not self.transport.get_write_buffer_size()
 
     def _fail(self, fault: Fault) -> None:
         exchange = self.exchange

@@ -22,8 +22,10 @@ from failover.proxy.fields import (
     PLAIN,
     REQUEST_RULES,
     RESPONSE_RULES,
+    UNTIL_CLOSE,
     Malformed,
     RequestHead,
+    RequestLine,
     ResponseHead,
     Rule,
     host_is_valid,
@@ -32,30 +34,29 @@ from failover.proxy.fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from failover.proxy.fields import Head
-
-    Known = tuple[Callable[[Any, Any], bool], Any] | None
-
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 128
 
+_ORDINARY = re.compile(rb"(?![Xx]-[Ff])([!#$%&'*+.^`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
+_PLAIN = re.compile(rb"/[!$&'()*+,./0-9:;=?@A-Z^a-z|~-]*")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(rb"/[\x21\x22\x24-\x7e]*")
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#@\s]+)([/?][\x21\x22\x24-\x7e]*)?")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_NO_BODY = frozenset((204, 304))
 _STATUS_LINES = {f"HTTP/1.1 {s.value} {s.phrase}".encode(): s.value for s in HTTPStatus}
 _METHODS = {b"GET": True, b"HEAD": True, b"OPTIONS": True} | dict.fromkeys(
     (b"POST", b"PUT", b"DELETE", b"PATCH"), False
 )
 
 
-class _Memory:
-    """Lines that stood in well-formed heads: `known` maps one to None when it is carried over as it is, and else to the
-    rule that applies to it and what the rule read.
+class _Lines(dict[bytes, Any]):
+    """Lines that stood in well-formed heads: each with the rule that applies to it, what the rule read and itself;
+    False where it is carried over as it is. One that is not there yet is read when it is asked for.
     """
 
-    MOST = 4096
-    LONGEST = 256
+    MOST_BYTES = 1024 * 1024
+    LONGEST = 4096
 
     def __init__(
         self,
@@ -63,45 +64,72 @@ class _Memory:
         validate: Callable[[bytes], None],
         family: Rule | None = None,
     ) -> None:
+        super().__init__()
         self._rules = rules
         self._validate = validate
         self._family = family
-        self.known: dict[bytes, Known] = {}
+        self._bytes = 0
+        self._raw = b""  # the head that is read now
+        self._new = self._validated = False
 
-    def apply(self, head: Head, lines: list[bytes], raw: bytes) -> None:
-        """Apply the rules of these lines to the head, which gets the lines to carry over. Raises Malformed."""
-        known = self.known
-        kept = head.lines
-        validated = False
-        for line in lines:
-            try:
-                rule = known[line]
-            except KeyError:
-                if not validated:
-                    self._validate(raw)
-                    validated = True
-                rule = self._learn(line)
-            if rule is None or rule[0](head, rule[1]):
-                kept.append(line)
-        if head.named:
-            head.lines = without_fields(kept, head.named)
+    def apply(self, head: Any, lines: list[bytes], raw: bytes) -> bool:
+        """Apply the rules of these lines to the head, which gets the lines to carry over. True when all of them were
+        known. Raises Malformed.
+        """
+        self._raw = raw
+        self._new = self._validated = False
+        for apply, value, line in [*filter(None, map(self.__getitem__, lines))]:
+            if not apply(head, value):
+                lines.remove(line)
+        head.lines += without_fields(lines, head.named) if head.named else lines
+        return not self._new
 
-    def _learn(self, line: bytes) -> Known:
-        """Read a line for the first time; what `known` says of it from now on."""
-        name = line.partition(b":")[0].lower()
-        rule = self._rule(name)
-        if rule is None and b"_" in name and self._rule(name.replace(b"_", b"-")) is not None:
-            rule = DROPPED  # servers of the CGI family take X_Forwarded_For for X-Forwarded-For: nobody gets round us
-        value = PLAIN if rule is None else rule.read(line)
-        found = None if rule is None or value is PLAIN else (rule.apply, value)
+    def __missing__(self, line: bytes) -> Any:
+        self._new = True
+        # Most new lines are identifiers and the like, which no rule reads, neither ours nor one of llhttp's.
+        match = _ORDINARY.fullmatch(line)
+        read = False if match is not None and match[1].lower() not in self._rules else self._read(line)
         if len(line) <= self.LONGEST:
-            if len(self.known) >= self.MOST:
-                self.known.clear()
-            self.known[line] = found
-        return found
+            self._bytes += len(line)
+            if self._bytes > self.MOST_BYTES:
+                self.clear()
+                self._bytes = len(line)
+            self[line] = read
+        return read
+
+    def _read(self, line: bytes) -> Any:
+        if not self._validated:
+            self._validate(self._raw)
+            self._validated = True
+        rule = self._rule(line.partition(b":")[0].lower())
+        read = PLAIN if rule is None else rule.read(line)
+        return False if rule is None or read is PLAIN else (rule.apply, read, line)
 
     def _rule(self, name: bytes) -> Rule | None:
-        return self._rules.get(name) or (self._family if name.startswith(b"x-forwarded-") else None)
+        rule = self._rules.get(name)
+        if rule is None:
+            if name.startswith(b"x-forwarded-"):
+                return self._family
+            if b"_" in name and self._rule(name.replace(b"_", b"-")) is not None:
+                return DROPPED  # servers of the CGI family take X_Forwarded_For for X-Forwarded-For: no way round us
+        return rule
+
+
+class _Memory(dict[bytes, Any]):
+    """Request lines, or whole heads, that were read before, by their bytes; emptied when full.
+
+    Where a head ends is guessed at first: bytes that are a remembered head can be no other one, nor the beginning of
+    another one, so that the guess is proved by finding it here.
+    """
+
+    MOST = 256
+    LONGEST = 2048
+
+    def remember(self, raw: bytes, read: Any) -> None:
+        if len(raw) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[raw] = read
 
 
 class _Nobody:
@@ -115,72 +143,140 @@ class HeadReader:
     """Reads heads; one for each worker, for the memory's sake."""
 
     def __init__(self) -> None:
-        self._requests = _Memory(REQUEST_RULES, _validate_request, FORWARDED)
-        self._responses = _Memory(RESPONSE_RULES, _validate_response)
+        self._request_lines = _Lines(REQUEST_RULES, _validate_request, FORWARDED)
+        self._response_lines = _Lines(RESPONSE_RULES, _validate_response)
+        self._lines = _Memory()
+        self._requests = _Memory()  # by all but the request line
+        self._responses = _Memory()
+        self._last = self._read_response(b"HTTP/1.1 200 OK\r\n\r\n")
 
-    def request(self, raw: bytes) -> RequestHead:
-        """Read a whole request head, its blank line included. Raises Malformed with the status to answer."""
-        lines = raw.split(b"\r\n")
-        parts = lines[0].split(b" ")
-        if len(parts) != 3:
-            raise Malformed(400, "the request line has not three parts")
-        method, target, version = parts
-        head = RequestHead()
-        if version != b"HTTP/1.1":
-            _read_version(head, version)
-        safe = _METHODS.get(method)
-        if safe is None:
-            _check_method(method)
-        elif safe:
-            head.safe = True
-        head.method = method
-        if len(lines) > MAX_FIELDS + 3:
-            raise Malformed(431, f"more than {MAX_FIELDS} header fields")
-        del lines[-2:], lines[0]
-        head.lines = []
-        self._requests.apply(head, lines, raw)
-        if not head.host and not head.http10:
-            raise Malformed(400, "HTTP/1.1 asks for a Host")
-        if not _PATH.fullmatch(target):
-            target = _other_target(head, target)
-        head.target = target
-        if head.upgrade and (not head.wants_upgrade or head.http10 or b"h2c" in head.upgrade.lower()):
-            head.upgrade = b""  # not asked for in the way it must be, or a protocol that nothing here would look into
+    def request(self, data: bytes, kin: RequestHead | None = None) -> RequestHead | None:
+        """The request head that these bytes begin with; its `size` says how many they are. None when it is not whole.
+        `kin` is the one that the same client sent last: it will have the same fields.
+
+        Raises Malformed with the status to answer.
+        """
+        start = data.find(b"\r\n")
+        if kin is None or not data.startswith(kin.raw, start):
+            guess = data.endswith(b"\r\n\r\n") and len(data) <= _Memory.LONGEST
+            kin = self._requests.get(data[start:]) if guess else None
+            if kin is None:
+                return self._read_request(data, start)
+        first = data[:start]
+        line = self._lines.get(first)
+        if line is None:
+            line = _read_line(first)
+            if line.http10 or start + len(kin.raw) > MAX_HEAD:
+                return self._read_request(data, start)
+            self._lines.remember(first, line)
+        head = kin.again(line, start + len(kin.raw))
+        if not line.ordinary:
+            head.target = _other_target(head, line.target)
         return head
 
-    def response(self, raw: bytes) -> ResponseHead:
-        """Read a whole response head, its blank line included. Raises Malformed (502) when it breaks the protocol."""
+    def _read_request(self, data: bytes, start: int) -> RequestHead | None:
+        """Read a head whose fields were not seen together before; its request line ends at `start`."""
+        end = data.find(b"\r\n\r\n", start) + 4
+        if end == 3:
+            return None
+        if end > MAX_HEAD:
+            raise Malformed(431, f"The head is larger than {MAX_HEAD} bytes.")
+        raw = data[:end]
+        lines = raw.split(b"\r\n")
+        if len(lines) > MAX_FIELDS + 3:
+            raise Malformed(431, f"more than {MAX_FIELDS} header fields")
+        line = _read_line(lines[0])
+        head = RequestHead(line, end)
+        known = self._request_lines.apply(head, lines[1:-2], raw)
+        if not head.host and not head.http10:
+            raise Malformed(400, "HTTP/1.1 asks for a Host")
+        if head.upgrade:
+            if not head.wants_upgrade or head.http10 or b"h2c" in head.upgrade.lower():
+                head.upgrade = b""  # not asked for in the way it must be, or what nothing here would look into
+            else:
+                head.safe = False
+        if known and not line.http10:
+            head.raw = raw[start:]
+            self._requests.remember(head.raw, head)
+            head = head.again(line, end)
+        if not line.ordinary:
+            head.target = _other_target(head, line.target)
+        return head
+
+    def response(self, data: bytes) -> ResponseHead | None:
+        """The response head that these bytes begin with, as `request` does. Raises Malformed (502) when it breaks the
+        protocol.
+        """
+        if data.startswith(self._last.raw):
+            return self._last
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > MAX_HEAD:
+            if len(data) > MAX_HEAD:
+                raise Malformed(502, "the head is too large")
+            return None
+        raw = data[:end]
+        head = self._responses.get(raw) if end <= _Memory.LONGEST else None
+        if head is None:
+            head = self._read_response(raw)
+        self._last = head
+        return head
+
+    def _read_response(self, raw: bytes) -> ResponseHead:
         lines = raw.split(b"\r\n")
         line = lines[0]
-        head = ResponseHead()
         status = _STATUS_LINES.get(line)
+        http10 = False
         if status is None:
             match = _STATUS_LINE.fullmatch(line)
             if match is None:
                 raise Malformed(502, "the status line cannot be read")
             status = int(match[1])
-            if line[7] == 0x30:
-                # Still answered for in HTTP/1.1: the version is each hop's own (RFC 9110 section 2.5).
-                head.http10 = True
-                head.keep_alive = False
-                line = b"HTTP/1.1" + line[8:]
-        head.status = status
+            http10 = line[7] == 0x30
+            line = b"HTTP/1.1" + line[8:]
+        head = ResponseHead(status, raw)
+        if http10:
+            # Still answered for in HTTP/1.1: the version is each hop's own (RFC 9110 section 2.5).
+            head.http10 = True
+            head.keep_alive = False
         if len(lines) > MAX_FIELDS + 3:
             raise Malformed(502, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
-        head.lines = [line]
-        self._responses.apply(head, lines, raw)
+        head.lines.append(line)
+        usual = self._response_lines.apply(head, lines, raw)
+        head.body = 0 if status in _NO_BODY else head.length
+        if status == 204 and head.length not in (0, UNTIL_CLOSE):
+            head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
+        if usual:
+            self._responses.remember(raw, head)
         return head
 
 
-def _read_version(head: RequestHead, version: bytes) -> None:
+def _read_line(raw: bytes) -> RequestLine:
+    parts = raw.split(b" ")
+    if len(parts) != 3:
+        raise Malformed(400, "the request line has not three parts")
+    method, target, version = parts
+    safe = _METHODS.get(method)
+    if safe is None:
+        _check_method(method)
+        safe = False
+    line = RequestLine(method, target, safe)
+    if version != b"HTTP/1.1":
+        line.http10 = _is_http10(version)
+    if not _PLAIN.fullmatch(target):
+        line.plain = False
+        line.ordinary = _PATH.fullmatch(target) is not None
+    return line
+
+
+def _is_http10(version: bytes) -> bool:
+    if version == b"HTTP/1.1":
+        return False
     if version == b"HTTP/1.0":
-        head.http10 = True
-        head.keep_alive = False
-    elif re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
+        return True
+    if re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
         raise Malformed(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    else:
-        raise Malformed(400, "the request line does not end in a version")
+    raise Malformed(400, "the request line does not end in a version")
 
 
 def _check_method(method: bytes) -> None:
@@ -226,5 +322,6 @@ def _other_target(head: RequestHead, target: bytes) -> bytes:
     if match is None or not host_is_valid(match[1]):
         raise Malformed(400, "the request target is neither a path nor an address")
     head.host = match[1]
+    head.kin = None  # what its fields are carried over as is its own
     path = match[2] or b"/"
     return path if path.startswith(b"/") else b"/" + path

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import hashlib
 import ipaddress
+import itertools
 import os
 import random
 import secrets
@@ -24,8 +25,10 @@ from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.observe import log
+from failover.proxy.client import Clients
 from failover.proxy.cors import Cors
 from failover.proxy.evidence import Evidence
+from failover.proxy.exchange import Exchange
 from failover.proxy.hold import Hold
 from failover.proxy.line import Line
 from failover.proxy.listener import Listener
@@ -34,7 +37,7 @@ from failover.proxy.stats import Stats
 from failover.proxy.wire import HeadReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from failover.channel import Counters, Told
     from failover.core.model import ErrorType, Routing
@@ -69,14 +72,17 @@ class Worker:
         self.settings = settings
         self.loop = loop
         self.now = loop.time()
+        # read by each request, and reading settings costs more
+        self.max_body = settings.max_body
+        self.idle_timeout = settings.idle_timeout
         self.draining = False
         self.stats = Stats()
         self.evidence = Evidence(launch.slot)
         self.heads = HeadReader()
+        self.clients = Clients(self)
         # The same in all workers of one supervisor, so that a loop is seen wherever it comes round.
         self.via = b"failover-" + hashlib.sha256(launch.token.encode()).hexdigest()[:12].encode()
-        self._id_prefix = secrets.token_hex(6).encode()
-        self._id_count = 0
+        self.request_id = _identifiers().__next__
         self.targets = (settings.primary, *settings.backup)
         self.pools = {target.alias: Pool(self, target) for target in self.targets}
         self.primary = self.pools[settings.primary.alias]
@@ -180,7 +186,7 @@ class Worker:
     def _counters(self) -> Counters:
         stats = self.stats
         gauges = {
-            "in_flight": stats.begun - stats.exchanges,
+            "in_flight": sum(isinstance(downstream.exchange, Exchange) for downstream in self.downstreams),
             "clients": len(self.downstreams),
             "held": len(self.hold.waiting),
         }
@@ -318,11 +324,6 @@ class Worker:
     def end_rescue(self) -> None:
         self._rescues -= 1
 
-    def request_id(self) -> bytes:
-        """An identifier no other request of any worker has."""
-        self._id_count += 1
-        return b"%b%08x" % (self._id_prefix, self._id_count)
-
     def is_trusted(self, peer: str) -> bool:
         """Whether X-Forwarded-… from this address may be believed (`--trusted-proxies`)."""
         networks = self.settings.trusted_proxies
@@ -343,6 +344,16 @@ class Worker:
     def left(self, downstream: Downstream) -> None:
         self.downstreams.discard(downstream)
         self.overflow.discard(downstream)
+
+
+def _identifiers() -> Iterator[bytes]:
+    """Identifiers that no other request of any worker has."""
+    prefix = secrets.token_hex(6).encode()
+    last = [b"%02x" % number for number in range(256)]
+    for count in itertools.count():
+        first = b"%b%06x" % (prefix, count)
+        for two in last:
+            yield first + two
 
 
 def _share(max_connections: int, workers: int) -> int:

@@ -80,3 +80,52 @@ def test_noise_is_read_the_same_whole_and_in_parts(noise, cuts):
     if whole == "refused":
         # In parts it may be refused later, but never accepted as complete.
         assert split == "refused" or not split[1]
+
+
+def pass_on(data: bytes, cuts: list[int]) -> tuple[bytes, int, ChunkedReader]:
+    """What goes on of chunks that go on in their frames, and how much payload was counted."""
+    reader = ChunkedReader(framed=True)
+    places = sorted({min(cut, len(data)) for cut in cuts})
+    passed, size = b"", 0
+    for start, end in zip([0, *places], [*places, len(data)], strict=True):
+        part = data[start:end]
+        if part and not reader.done:
+            passed += part if reader.whole(part) else b"".join(reader.feed(part))
+            size += reader.size
+    return passed, size, reader
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=6), st.lists(st.integers(0, 400), max_size=8))
+def test_chunks_go_on_as_the_bytes_that_they_are(pieces, cuts):
+    data = frame(pieces) + last_chunk(b"X: 1\r\n")
+    passed, size, reader = pass_on(data, cuts)
+    assert passed == data
+    assert size == len(b"".join(pieces))
+    assert reader.done
+
+
+@given(st.lists(st.integers(0, 80), max_size=5))
+def test_of_chunks_that_go_on_the_extensions_and_what_frames_stay_behind(cuts):
+    data = b"2;a=b;c\r\nhi\r\n02\r\nho\r\n1 ;d\r\n!\r\n0;x\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n"
+    passed, size, reader = pass_on(data, cuts)
+    assert passed == b"2\r\nhi\r\n02\r\nho\r\n1\r\n!\r\n0\r\nX-A: 1\r\n\r\n"
+    assert size == 5
+    assert reader.done
+
+
+def test_what_comes_behind_the_last_chunk_does_not_go_on():
+    passed, size, reader = pass_on(b"2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n", [])
+    assert (passed, size) == (b"2\r\nhi\r\n0\r\n\r\n", 2)
+    assert reader.rest == b"HTTP/1.1 200 OK\r\n"
+
+
+@given(st.binary(max_size=80), st.lists(st.integers(0, 80), max_size=5))
+def test_what_goes_on_can_be_read_as_it_came(noise, cuts):
+    """Whatever a target sends: what a client gets of it has the payload that was read here."""
+    try:
+        passed, size, reader = pass_on(b"3\r\nabc\r\n" + noise, cuts)
+    except Malformed:
+        return
+    payload, again = read(passed)
+    assert len(payload) == size
+    assert again.done == reader.done
