@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from typing import TYPE_CHECKING, Self
 
@@ -90,6 +91,20 @@ def small(talk: Conversation) -> Callable[[], None]:
     return exchange(talk, request(), SMALL_LENGTH)
 
 
+def varied(talk: Conversation) -> Callable[[], None]:
+    """As `small`, but no request has the path and the fields, and no answer has the ETag of one before."""
+    numbers = itertools.count()
+    asked, answered = request(Referer="https://example.com/0"), response(Content_Length=str(SMALL_LENGTH), ETag='"e-0"')
+    body = b"x" * (SMALL_LENGTH - 1) + b"."
+
+    def once() -> None:
+        number = b"%06d" % next(numbers)
+        talk.ask(asked.replace(b"com/0", b"com/" + number).replace(b"hello", b"hello" + number), b"\r\n\r\n")
+        talk.answer(answered.replace(b"e-0", b"e-" + number) + body, b"x.")
+
+    return once
+
+
 def post(talk: Conversation) -> Callable[[], None]:
     """A POST of 1 KB, answered as `small` is."""
     body = b"q" * 1023 + b"."
@@ -142,7 +157,7 @@ def websocket(talk: Conversation) -> Callable[[], None]:
     return once
 
 
-SCENARIOS = {one.__name__: one for one in (small, post, large, stream, websocket)}
+SCENARIOS = {one.__name__: one for one in (small, varied, post, large, stream, websocket)}
 
 
 def listen() -> socket.socket:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SMALL = "/articles/hello?utm=1"
 SMALL_LENGTH = 111
+VARIED = "/varied/hello?utm=1"
+"""The same with another ETag in each answer."""
 FILES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1000k": 1_000_000, "100m": 100_000_000}
 MOST_BACKUPS = 32
 
@@ -54,7 +56,10 @@ def command(kind: str, folder: Path, ports: tuple[int, int], tls: Certificates |
     places = [f"127.0.0.1:{primary}", *(f"127.0.0.{1 + n}:{backup}" for n in range(MOST_BACKUPS))]
     listen = " ".join(f"listen {place}{' ssl' if tls else ''};" for place in places)
     shown = f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key};" if tls else ""
-    headers = " ".join(f'add_header {name} "{value}";' for name, value in RESPONSE.items())
+    headers, varied = (
+        " ".join(f'add_header {name} "{value}";' for name, value in (RESPONSE | more).items())
+        for more in ({}, {"ETag": '\\"$request_id\\"'})
+    )
     http = f"""\
   default_type text/html;
   sendfile on;
@@ -63,6 +68,7 @@ def command(kind: str, folder: Path, ports: tuple[int, int], tls: Certificates |
     {listen} {shown}
     {headers}
     location / {{ return 200 "{"x" * SMALL_LENGTH}"; }}
+    location /varied/ {{ {varied} return 200 "{"x" * SMALL_LENGTH}"; }}
     location /files/ {{ alias {folder}/; }}
   }}
 """

@@ -76,7 +76,11 @@ def read(
     file: Path | None, versions: dict[str, str], *, rows: Sequence[str] = (), growth: Sequence[str] = ()
 ) -> dict[str, Any]:
     """What the file has beside what is measured now; BenchError when that is of other versions."""
-    machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
     result: dict[str, Any] = {"machine": machine, "versions": versions, "rows": {}, "growth": {}}
     if file is None or not file.exists():
         return result

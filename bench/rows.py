@@ -11,7 +11,6 @@ import clients
 import memory
 import origins
 import uvloop
-from peers import Failover
 from stage import USUAL, Meter, Proxy, Setup, Stage, Turn, family
 from wrk import wrk
 
@@ -42,13 +41,13 @@ def cost(title: str, measure: Measure, setup: Setup = USUAL, unit: str = "µs") 
 # -- how a turn is measured
 
 
-def requests(connections: int, headers: dict[str, str] = origins.REQUEST) -> Measure:
+def requests(connections: int, path: str = origins.SMALL, headers: dict[str, str] = origins.REQUEST) -> Measure:
     """Per request, as fast as they are answered. Those still open at the end, one a connection, are not counted."""
     least = 1.0 if connections >= 1000 else 0.0  # s: so many take a while to connect
 
     def measure(stage: Stage, proxy: Proxy, seconds: float) -> Turn:
         with Meter(family(proxy.pid)) as meter:
-            load = wrk(stage.folder, proxy.url, max(seconds, least), connections, headers=headers)
+            load = wrk(stage.folder, proxy.url, max(seconds, least), connections, path, headers)
         return meter.each(load.requests, wall=load.seconds, trouble=load.trouble)
 
     return measure
@@ -99,11 +98,11 @@ def events(connections: int) -> Measure:
 
 
 class Latency:
-    """At half of what each proxy reached itself, and at half of what Failover did. The first turn finds that out."""
+    """At half of what each proxy reached itself, and at half of what the slowest did. The first turns find that out."""
 
     PARTS: ClassVar = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
     LINES: ClassVar = {f"own {part}": Line(f"latency at 50 % of its own most, {part}", "ms") for part in PARTS} | {
-        f"same {part}": Line(f"latency at 50 % of Failover's most, {part}", "ms") for part in PARTS
+        f"same {part}": Line(f"latency at one rate for all, 50 % of the slowest's most, {part}", "ms") for part in PARTS
     }
 
     MOST_BEHIND = 0.05  # of what it sends may be late by itself
@@ -111,20 +110,13 @@ class Latency:
 
     def __init__(self) -> None:
         self._most: dict[int, float] = {}
-        self._ours = 0.0
 
     def __call__(self, stage: Stage, proxy: Proxy, seconds: float) -> Turn:
         if proxy.pid not in self._most:
             self._most[proxy.pid] = wrk(stage.folder, proxy.url, max(seconds, 1.0), 64).per_second
-            if not self._ours and isinstance(stage.cast[proxy.name], Failover):
-                self._ours = self._most[proxy.pid]
             return Turn({})
         values, troubles, note = {}, [], ""
-        for kind, most in (("own", self._most[proxy.pid]), ("same", self._ours)):
-            if most / 2 > self._most[proxy.pid]:
-                note = f"{most / 2:.0f} requests a second are more than it reaches"
-            if not 0 < most / 2 <= self._most[proxy.pid]:
-                continue
+        for kind, most in (("own", self._most[proxy.pid]), ("same", min(self._most.values()))):
             load = Meter([os.getpid(), *(pid for origin in stage.origin_pids for pid in family(origin))])
             late, behind, trouble = uvloop.run(clients.open_loop(proxy.port, most / 2, seconds, load))
             if load.spent / load.wall > self.MOST_BUSY or behind > self.MOST_BEHIND:
@@ -138,12 +130,16 @@ class Latency:
 
 def workers(stage: Stage, name: str, seconds: float) -> Turn:
     """Requests per second with one and with two; nobody is pinned, load and origin share the cores with the proxy."""
-    reached = []
+    reached, costs = [], []
     for count in (1, 2):
         with stage.proxy(name, Setup(workers=count, pinned=False)) as proxy:
             wrk(stage.folder, proxy.url, seconds / 3, 64)
-            reached.append(wrk(stage.folder, proxy.url, seconds, 64).per_second)
-    return Turn({"one": reached[0], "two": reached[1], "ratio": reached[1] / reached[0]})
+            with Meter(family(proxy.pid)) as meter:
+                load = wrk(stage.folder, proxy.url, seconds, 64)
+            reached.append(load.per_second)
+            costs.append(meter.spent / load.requests)
+    ratios = {"ratio": reached[1] / reached[0], "cost": costs[1] / costs[0]}
+    return Turn({"one": reached[0], "two": reached[1]} | ratios)
 
 
 # -- the table
@@ -153,6 +149,7 @@ _APP = Setup(origin="app")
 
 ROWS: dict[str, Row] = {
     "small": cost("small request, 64 connections", requests(64)),
+    "varied": cost("small request, every head another one", requests(64, origins.VARIED)),
     "c1": cost("small request, 1 connection", requests(1)),
     "c1000": cost("small request, 1,000 connections", requests(1000)),
     "new": cost("small request on a new connection", requests(64, headers=_CLOSING)),
@@ -169,7 +166,8 @@ ROWS: dict[str, Row] = {
         {
             "one": Line("most requests a second, 1 worker, sharing two cores with load and origin", "/s"),
             "two": Line("most requests a second, 2 workers, sharing two cores with load and origin", "/s"),
-            "ratio": Line("2 workers over 1, sharing two cores with load and origin", "x"),
+            "ratio": Line("the same, 2 workers over 1", "x"),
+            "cost": Line("processor time of a request there, 2 workers over 1", "x"),
         },
         workers,
         None,

@@ -55,9 +55,27 @@ def _catches_interrupts(pid: int) -> bool:
     return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGINT - 1)
 
 
+_OTHERS = """\
+init = function()
+  requests = {}
+  for n = 1, 1000 do
+    wrk.headers["Referer"] = "https://example.com/articles/" .. n
+    requests[n] = wrk.format("GET", wrk.path .. n)
+  end
+end
+request = function()
+  sent = (sent or 0) % 1000 + 1
+  return requests[sent]
+end
+"""
+"""No request has the path or the fields of the one before."""
+
+
 def script(path: str, headers: Mapping[str, str]) -> str:
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
     told = 'io.write(string.format("total %d %d %d\\n", summary.requests, summary.bytes, summary.duration))'
+    if path == origins.VARIED:
+        lines.append(_OTHERS)
     return "\n".join([*lines, f'wrk.path = "{path}"', f"done = function(summary) {told} end", ""])
 
 
