@@ -276,7 +276,10 @@ async def test_a_held_write_whose_client_leaves_is_sent_to_nobody(primary: Origi
         assert [seen.path for seen in by_people(primary, "POST")] == ["/stayed"]
 
 
-async def test_a_large_held_write_whose_client_leaves_is_sent_to_nobody(primary: Origin, backup: Origin) -> None:
+@pytest.mark.parametrize("first", [0, 70_000, 100_000])
+async def test_a_large_held_write_whose_client_leaves_is_sent_to_nobody(
+    primary: Origin, backup: Origin, first: int
+) -> None:
     """Its body is more than is kept at a time, so nobody reads from that client but for his end."""
     with program(primary, backup, *STATIC) as proxy:
         url = proxy.ready().url
@@ -284,7 +287,9 @@ async def test_a_large_held_write_whose_client_leaves_is_sent_to_nobody(primary:
         await proxy.seen("switched to the backup")
         with Wire(socket.create_connection(("127.0.0.1", proxy.port))) as leaver:
             head = b"POST /left HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
-            await asyncio.to_thread(leaver.send, head, b"x" * 100_000)
+            await asyncio.to_thread(leaver.send, head, b"x" * first)
+            await ask(url)  # so that this much is read before the rest comes
+            await asyncio.to_thread(leaver.send, b"x" * (100_000 - first))
             stayer = asyncio.ensure_future(ask(url, "POST", "/stayed", body=b"1"))
             await ask(url)
         primary.start()

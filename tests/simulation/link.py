@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import select
 import socket
 
 from simulation.clock import WORLD
@@ -193,10 +194,9 @@ class End(asyncio.Transport):
         """Bytes that the kernel has taken and the peer's kernel has not."""
         return self._on_the_way
 
-    @property
-    def has_news(self):
-        """Whether a poll for reading would find something."""
-        return bool(self.inbox)
+    def has_news(self, events):
+        """Whether a poll for these events would find something."""
+        return bool(self.inbox) if events & select.POLLIN else any(item in {EOF, RESET} for item in self.inbox)
 
     def die(self):
         """The process is gone, and its files are closed."""

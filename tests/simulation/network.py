@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import select
 import struct
 
 from failover.faults import translate
@@ -122,9 +121,9 @@ class _Poll:
         self._network = network
         self._fds = []
 
-    def register(self, fd, _events):
-        self._fds.append(fd)
+    def register(self, fd, events):
+        self._fds.append((fd, events))
 
     def poll(self, _timeout):
-        ends = [self._network.ends.get(fd) for fd in self._fds]
-        return [(fd, select.POLLIN) for fd, end in zip(self._fds, ends, strict=True) if end is None or end.has_news]
+        ends = [(fd, events, self._network.ends.get(fd)) for fd, events in self._fds]
+        return [(fd, events) for fd, events, end in ends if end is None or end.has_news(events)]

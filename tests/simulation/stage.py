@@ -47,6 +47,7 @@ class Stage:
             (line_module, "socket", Shim(socket, socket=lambda *_: ToController(self.world))),
             (upload_module, "tempfile", Shim(tempfile, TemporaryFile=self._file)),
             (upstream_module, "select", Shim(select, poll=self._poll)),
+            (flow_module, "select", Shim(select, poll=self._poll)),
             (flow_module, "fcntl", Shim(fcntl, ioctl=self._ioctl)),
             (controller_module, "Switch", _watched(self)),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -31,6 +32,16 @@ def outstanding(transport: asyncio.Transport) -> int:
     except (OSError, ValueError, AttributeError):
         queued = 0  # closed meanwhile
     return int(queued) + transport.get_write_buffer_size()
+
+
+def has_ended(transport: asyncio.Transport) -> bool:
+    """Whether the peer sends no more, where nobody reads what it has sent."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.is_closing():
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
+    return bool(poll.poll(0))
 
 
 def keep_alive(transport: asyncio.Transport) -> None:

@@ -10,6 +10,7 @@ from bisect import insort
 from typing import TYPE_CHECKING
 
 from failover.core.model import Verdict
+from failover.proxy.flow import has_ended
 
 if TYPE_CHECKING:
     from failover.proxy.exchange import Exchange
@@ -56,7 +57,9 @@ class Hold:
         for _ in range(max(_DELIVERED_A_TICK, len(waiting) // 4)):
             if not waiting:
                 return
-            if worker.takes_writes():
+            if _has_gone(waiting[0]):
+                waiting[0].downstream.cut()
+            elif worker.takes_writes():
                 waiting.pop(0).deliver()
             elif worker.on_its_own and self._found_out():
                 waiting.pop(0).deliver(to=worker.primary)
@@ -77,6 +80,12 @@ class Hold:
             return False
         self._tried_at = now
         return True
+
+
+def _has_gone(exchange: Exchange) -> bool:
+    """Whether its client has left in the middle of its body, of which no more is read meanwhile."""
+    downstream = exchange.downstream
+    return downstream.reading_paused and has_ended(downstream.transport)
 
 
 def _until(exchange: Exchange) -> float:
