@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from stage import USUAL, Meter, Proxy, Setup, Stage, Turn, family
 from wrk import wrk
 
 Measure = Callable[[Stage, Proxy, float], Turn]
+Client = Callable[[int, int, Meter, float], Coroutine[None, None, tuple[int, str]]]
 Alone = Callable[[Stage, str, float], Turn]
 
 
@@ -75,23 +76,12 @@ def uploads(connections: int, size: int) -> Measure:
     return measure
 
 
-def echoes(connections: int) -> Measure:
-    """Per WebSocket message that came back."""
+def messages(client: Client, connections: int) -> Measure:
+    """Per WebSocket message that came back, or per event that arrived: what this client of ours counts."""
 
     def measure(_stage: Stage, proxy: Proxy, seconds: float) -> Turn:
         meter = Meter(family(proxy.pid))
-        count, trouble = uvloop.run(clients.echo(proxy.port, connections, meter, seconds))
-        return meter.each(count, trouble=trouble)
-
-    return measure
-
-
-def events(connections: int) -> Measure:
-    """Per event that arrived."""
-
-    def measure(_stage: Stage, proxy: Proxy, seconds: float) -> Turn:
-        meter = Meter(family(proxy.pid))
-        count, trouble = uvloop.run(clients.listen(proxy.port, connections, meter, seconds))
+        count, trouble = uvloop.run(client(proxy.port, connections, meter, seconds))
         return meter.each(count, trouble=trouble)
 
     return measure
@@ -160,8 +150,8 @@ ROWS: dict[str, Row] = {
     "tls": cost("small request, TLS from the client", requests(64), Setup(client_tls=True)),
     "tls-origin": cost("small request, TLS to the origin", requests(64), Setup(origin="files over tls")),
     "100m-up": cost("100 MB request, 2 connections", uploads(2, 100_000_000), _APP, "ms"),
-    "websocket": cost("WebSocket message there and back, 64 connections", echoes(64), _APP),
-    "events": cost("event, on 1,000 streams", events(1000), _APP),
+    "websocket": cost("WebSocket message there and back, 64 connections", messages(clients.echo, 64), _APP),
+    "events": cost("event, on 1,000 streams", messages(clients.listen, 1000), _APP),
     "workers": Row(
         {
             "one": Line("most requests a second, 1 worker, sharing two cores with load and origin", "/s"),

@@ -169,17 +169,6 @@ class Stage:
         return process, log
 
 
-def tempfile_folder() -> contextlib.AbstractContextManager[str]:
-
-    @contextlib.contextmanager
-    def made():
-        with tempfile.TemporaryDirectory(prefix="failover-bench-") as folder:
-            Path(folder).chmod(0o755)  # nginx lays its worker's temporary files here, as another user
-            yield folder
-
-    return made()
-
-
 def found(command: str) -> str | None:
     """Where a command is: beside this Python, on the path, or where Debian has servers."""
     return shutil.which(command, path=_SEARCHED)

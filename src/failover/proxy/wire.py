@@ -145,7 +145,7 @@ class HeadReader:
     def __init__(self) -> None:
         self._request_lines = _Lines(REQUEST_RULES, _validate_request, FORWARDED)
         self._response_lines = _Lines(RESPONSE_RULES, _validate_response)
-        self._lines = _Memory()
+        self._first_lines = _Memory()
         self._requests = _Memory()  # by all but the request line
         self._responses = _Memory()
         self._last = self._read_response(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -163,12 +163,12 @@ class HeadReader:
             if kin is None:
                 return self._read_request(data, start)
         first = data[:start]
-        line = self._lines.get(first)
+        line = self._first_lines.get(first)
         if line is None:
             line = _read_line(first)
             if line.http10 or start + len(kin.raw) > MAX_HEAD:
                 return self._read_request(data, start)
-            self._lines.remember(first, line)
+            self._first_lines.remember(first, line)
         head = kin.again(line, start + len(kin.raw))
         if not line.ordinary:
             head.target = _other_target(head, line.target)
@@ -242,11 +242,11 @@ class HeadReader:
             raise Malformed(502, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
         head.lines.append(line)
-        usual = self._response_lines.apply(head, lines, raw)
+        known = self._response_lines.apply(head, lines, raw)
         head.body = 0 if status in _NO_BODY else head.length
         if status == 204 and head.length not in (0, UNTIL_CLOSE):
             head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
-        if usual:
+        if known:
             self._responses.remember(raw, head)
         return head
 

@@ -107,7 +107,7 @@ def test_the_memories_are_bounded():
         reader.request(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d%b\r\n\r\n" % (number, number, b"x" * 1000))
         reader.response(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\n" % number)
         assert sum(map(len, lines)) <= lines.MOST_BYTES
-        for memory in (reader._lines, reader._requests, reader._responses):
+        for memory in (reader._first_lines, reader._requests, reader._responses):
             assert len(memory) <= memory.MOST
     long = b"X: " + b"a" * lines.LONGEST
     reader.request(b"GET / HTTP/1.1\r\nHost: a\r\n" + long + b"\r\n\r\n")
