@@ -8,7 +8,7 @@ check: environment
 	./scripts/check.sh
 
 test: environment
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: environment
 	$(PYTHON) bench/run.py

@@ -147,7 +147,7 @@ async def test_an_s3_bucket_is_known_and_treated_as_one(tmp_path: Path) -> None:
         backup.script = bucket
         command = [*prefix, sys.executable, "-m", "failover", "--listen", "127.0.0.1:0"]
         flags = ["--primary", down, "--backup", f"https://{name}:{backup.port}", "--upstream-ca", str(authority.pem)]
-        with Process([*command, *flags]) as program:
+        with Process([*command, *flags, "--hold-writes", "100ms"]) as program:
             url = program.wait_for(r"listening on (http://\S+)")[1]
             program.wait_for(r"\bready\b")
             headers = [("Cookie", "session=1"), ("Authorization", "Basic Zm9v"), ("Accept", "text/html")]
@@ -183,8 +183,10 @@ async def test_a_static_backup_gets_no_secrets_and_gives_no_traces(backup: Origi
     secrets = [("Cookie", "session=1"), ("Authorization", "Bearer x")]
     with (
         weather.refuses() as down,
-        Program("--primary", down, "--backup", backup.url, "--backup-kind", "static") as program,
-    ):
+        Program(
+            "--primary", down, "--backup", backup.url, "--backup-kind", "static", "--hold-writes", "100ms",
+        ) as program,
+    ):  # fmt: skip
         url = program.ready().url
         for _ in range(2):  # while it is found out, and once it is known
             kept = await ask(url, headers=[*secrets, ("Accept", "text/html,*/*")])

@@ -23,7 +23,7 @@ def test_events_are_as_they_were_written_down(name):
     golden_json(file_of(name, "webhook", sample(name).rung), webhook.event(sample(name)))
 
 
-@pytest.mark.parametrize("name", set(ALL) - {"long"})
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"long"}))
 def test_the_data_is_the_whole_document(name):
     document = ALL[name]()
     event = webhook.event(of(document))
