@@ -9,26 +9,34 @@ from __future__ import annotations
 import re
 
 from failover.proxy.fields import Malformed
+from failover.proxy.wire import MAX_FIELDS
 
 _MAX_LINE = 1024
 _MAX_TRAILERS = 16 * 1024
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = rb"\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\""
+_EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (_TOKEN, _TOKEN, _QUOTED)
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
+_TRAILER = re.compile(rb"(%b):[\t\x20-\x7e\x80-\xff]*" % _TOKEN)
 LAST_CHUNK = b"0\r\n\r\n"
 
-# Fields that frame, route or authorise would change the message after the fact (RFC 9110 section 6.5.1).
+# Fields that frame, route, authorise, steer or make conditions would change the message after the fact (RFC 9110
+# section 6.5.1).
 _FORBIDDEN_TRAILERS = frozenset(
     (
         b"transfer-encoding content-length host trailer connection keep-alive te upgrade proxy-connection"
         b" content-encoding content-type content-range authorization proxy-authorization proxy-authenticate"
-        b" set-cookie cookie cache-control expect max-forwards location via forwarded x-request-id"
+        b" set-cookie cookie cache-control expect max-forwards location via forwarded x-request-id www-authenticate"
+        b" pragma range if-match if-none-match if-modified-since if-unmodified-since if-range"
+        b" age expires date retry-after vary warning"
     ).split(),
 )
 
 
 class ChunkedReader:
-    """Takes a chunked body apart; one that is `framed` is to go on in its chunks, the last of them included.
+    """Takes a chunked body apart; one that is `framed` is to go on in its chunks, the last of them included. `named`
+    are the lower-cased fields that Connection named.
 
     After each `feed`: `size` is how much payload it had, `done` says that the body is over, `rest` has the bytes behind
     it and `trailers` the block of its trailer fields, each with a CRLF behind it.
@@ -38,8 +46,10 @@ class ChunkedReader:
         "_between",
         "_framed",
         "_left",
+        "_named",
         "_pending",
         "_state",
+        "_trailer_count",
         "_trailer_size",
         "done",
         "rest",
@@ -47,13 +57,14 @@ class ChunkedReader:
         "trailers",
     )
 
-    def __init__(self, *, framed: bool = False) -> None:
+    def __init__(self, *, framed: bool = False, named: tuple[bytes, ...] = ()) -> None:
         self._framed = framed
+        self._named = named
         self._between = framed  # nothing of a chunk has come that is not complete, and gone on
         self._left = 0
         self._pending = b""
         self._state = _SIZE
-        self._trailer_size = 0
+        self._trailer_count = self._trailer_size = 0
         self.size = 0
         self.done = False
         self.rest = b""
@@ -111,6 +122,7 @@ class ChunkedReader:
             end = data.find(b"\r\n", position)
             if end < 0:
                 self._check_line(size - position)
+                self._check_part(data[position:])
                 break
             self._check_line(end - position)
             line = data[position:end]
@@ -140,6 +152,12 @@ class ChunkedReader:
         if length > (_MAX_LINE if self._state == _SIZE else _MAX_TRAILERS):
             raise Malformed(400, "a line of the chunked body is too long")
 
+    @staticmethod
+    def _check_part(line: bytes) -> None:
+        """Of a line that is not whole: waiting longer would not mend it."""
+        if b"\n" in line or b"\r" in line[:-1]:
+            raise Malformed(400, "a line of the chunked body does not end in CR LF")
+
     def _size_line(self, line: bytes) -> int:
         """Take the size over; how many digits it has."""
         match = _SIZE_LINE.fullmatch(line)
@@ -154,9 +172,13 @@ class ChunkedReader:
         if match is None:
             raise Malformed(400, "a trailer field cannot be read")
         self._trailer_size += len(line) + 2
-        if self._trailer_size > _MAX_TRAILERS:
+        self._trailer_count += 1
+        if self._trailer_size > _MAX_TRAILERS or self._trailer_count > MAX_FIELDS:
             raise Malformed(400, "too many trailer fields")
-        name = match[1].lower().replace(b"_", b"-")
+        name = match[1].lower()
+        if name in self._named:
+            return
+        name = name.replace(b"_", b"-")
         if name not in _FORBIDDEN_TRAILERS and not name.startswith(b"x-forwarded-"):
             self.trailers += line + b"\r\n"
 

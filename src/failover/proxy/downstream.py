@@ -7,7 +7,6 @@ one head or one chunk beyond the current exchange is kept.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING
 
 from failover.proxy import answers, own, pages
@@ -15,7 +14,7 @@ from failover.proxy.chunked import ChunkedReader
 from failover.proxy.exchange import Exchange
 from failover.proxy.fields import CHUNKED, Malformed, RequestHead
 from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding, reset
-from failover.proxy.wire import MAX_HEAD
+from failover.proxy.wire import MAX_HEAD, without_empty_lines
 
 if TYPE_CHECKING:
     from failover.proxy.client import Client
@@ -29,7 +28,6 @@ _LINGER_S = 2.0
 _LAST_REQUEST_S = 1.0
 
 _NEWLINE = 0x0D
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
 
 class Downstream(asyncio.Protocol):
@@ -139,7 +137,7 @@ class Downstream(asyncio.Protocol):
     def _read_head(self, data: bytes) -> None:
         worker = self.worker
         if data[0] <= _NEWLINE:
-            data = data.removeprefix(b"\r\n")  # a stray empty line (RFC 9112 section 2.2)
+            data = without_empty_lines(data)
             if not data:
                 self._buffer = b""
                 return
@@ -176,7 +174,7 @@ class Downstream(asyncio.Protocol):
             return
         self._buffer = b""
         self._body_size = 0
-        self._body = ChunkedReader() if length == CHUNKED else None
+        self._body = ChunkedReader(named=(head.kin or head).named) if length == CHUNKED else None
         self._body_left = length
         if head.expects_continue and end == len(data):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -192,11 +190,7 @@ class Downstream(asyncio.Protocol):
             self._close(linger=False)
 
     def _read_part_of_head(self, data: bytes) -> None:
-        if len(data) > MAX_HEAD:
-            self._refuse(431, f"The head is larger than {MAX_HEAD} bytes.")
-        elif _BARE_NEWLINE.search(data):
-            self._refuse(400, "Lines end in CR LF.")
-        elif self.half_closed:
+        if self.half_closed:
             self._close(linger=False)  # the rest of it will never come
         else:
             if not self._in_head:

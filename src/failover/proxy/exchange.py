@@ -19,6 +19,7 @@ from failover.proxy.evidence import GATEWAY_ERRORS
 from failover.proxy.flow import NEVER
 from failover.proxy.heads import for_target
 from failover.proxy.race import OUTRUN, Rival, Witness
+from failover.proxy.tunnel import was_asked_for
 
 if TYPE_CHECKING:
     from failover.proxy.fields import ResponseHead
@@ -337,10 +338,10 @@ class Exchange(Answering):
 
     def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
         """101: the exchange becomes a tunnel, which owns both connections from here on."""
-        if self.head.upgrade and self.upload_done:
+        if self.upload_done and was_asked_for(head.upgrade, self.head.upgrade):
             self._accept(head)
             self._become_tunnel(upstream, head, data)
             return
         upstream.exchange = None
         upstream.close()
-        self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))
+        self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked for it, or too early"))

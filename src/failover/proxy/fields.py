@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
+# Of what may be encoded in a name, ASCII need not be, or means something else to who decodes it; a comma joins two.
+_HOST = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[89A-Fa-f][0-9A-Fa-f])+)(?::([0-9]{0,5}))?",
+)
+_LAST_PORT = 65535
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout[ \t]*=[ \t]*([0-9]{1,4})")
 
 # What Connection may name without a field of that name having to go; Content-Length is framing and always stays.
-_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"content-length"))
+_OPTIONS = frozenset((b"keep-alive", b"upgrade", b"te", b"content-length"))
 
 
 class Malformed(Exception):
@@ -209,7 +214,15 @@ def _value(line: bytes) -> bytes:
 
 def host_is_valid(value: bytes) -> bool:
     """Whether this can be a Host: a name or an address, and perhaps a port (RFC 3986 section 3.2.2)."""
-    return _HOST.fullmatch(value) is not None
+    match = _HOST.fullmatch(value)
+    if match is None or int(match[2] or 0) > _LAST_PORT:
+        return False
+    if match[1] is not None:
+        try:
+            IPv6Address(match[1].decode())
+        except AddressValueError:
+            return False
+    return True
 
 
 def _read_host(line: bytes) -> bytes:
@@ -227,7 +240,7 @@ def _apply_host(head: RequestHead, host: bytes) -> bool:
 
 
 def _read_length(line: bytes) -> int:
-    value = _value(line)
+    value = line.partition(b":")[2].strip(b" ")  # a tab is none to nginx, and the line goes on as it is
     if not _LENGTH.fullmatch(value):
         raise Malformed(400, "a Content-Length that is no number")
     return int(value)
@@ -265,7 +278,7 @@ def _apply_connection(head: Head, options: tuple[bool, bool, bool, tuple[bytes, 
         head.wants_upgrade = True
     if close:
         head.keep_alive = False
-    elif keep and head.http10:
+    elif keep and head.http10 and b"close" not in head.named:
         head.keep_alive = True
     if others:
         head.named += others

@@ -30,9 +30,10 @@ def is_own(target: bytes) -> bool:
         if plain == path:
             break
         path = plain
-    path = posixpath.normpath(b"/" + path.replace(b"\\", b"/").lstrip(b"/"))
-    first = path.split(b"/")[1].partition(b";")[0]
-    return first == _PREFIX[1:]
+    # Servlet containers drop the parameters of every segment, of `..;x` as well.
+    segments = [segment.partition(b";")[0] for segment in path.replace(b"\\", b"/").split(b"/")]
+    path = posixpath.normpath(b"/" + b"/".join(segments).lstrip(b"/"))
+    return path.split(b"/")[1] == _PREFIX[1:]
 
 
 def has(target: bytes) -> bool:

@@ -123,6 +123,14 @@ class TunnelEnd(asyncio.Protocol):
         return self.full and 0 < self._unsent < before
 
 
+def was_asked_for(protocol: bytes, asked: bytes) -> bool:
+    """Whether a target may switch to this protocol for the Upgrade that was asked (RFC 9110 section 7.8). Some do not
+    name it.
+    """
+    offered = [one.strip() for one in asked.lower().split(b",")]
+    return bool(asked) and (not protocol or all(one.strip() in offered for one in protocol.lower().split(b",")))
+
+
 def join(pool: Pool, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
     """Make a tunnel of two connections; `early` is what the client sent before it was one."""
     Tunnel(pool).join(client, target)

@@ -26,6 +26,7 @@ SMALL_ANSWER = 64 * 1024
 
 IDLE_S = 4.0
 """Closed before the target closes it: Node and uvicorn wait 5 s, nginx 75 s; gunicorn's threads, 2 s, are noticed."""
+_MOST_INTERIMS = 64  # more 1xx than this before an answer are a flood, which nobody waits for
 
 
 class Upstream(asyncio.Protocol):
@@ -68,7 +69,7 @@ class Upstream(asyncio.Protocol):
         self._poll: select.poll | None = None
         # for the exchange
         self.exchange: Exchange | Rival | Witness | None = None
-        self._heard = False
+        self._heard = 0  # the heads of which a byte has come, 1xx included
         self._owed = 0.0  # when the head must be here at last, once the request is sent
         self._unsent = 0.0
         self._buffer = b""
@@ -91,7 +92,7 @@ class Upstream(asyncio.Protocol):
             return
         try:
             if self._head is None:
-                self._heard = True
+                self._heard = self._heard or 1
                 self._read_head(exchange, data)
             elif self._held is None and (chunked := self._chunked) is not None and chunked.whole(data):
                 if self.deadline != NEVER:
@@ -140,14 +141,14 @@ class Upstream(asyncio.Protocol):
         """Carry this exchange from now on."""
         self.exchange = exchange
         self._owed = 0.0
-        self._heard = False
+        self._heard = 0
         self._unsent = NEVER
 
     def ask(self, exchange: Exchange | Rival | Witness, request: bytes) -> None:
         """Carry this exchange from now on; its request is whole, and has no body."""
         self.transport.write(request)
         self.exchange = exchange
-        self._heard = False
+        self._heard = 0
         self._unsent = 0.0
         pool = self.pool
         now = pool.worker.now
@@ -166,7 +167,7 @@ class Upstream(asyncio.Protocol):
     @property
     def answering(self) -> bool:
         """True once a byte of the answer has come."""
-        return self._heard
+        return self._heard > 0
 
     def listen(self, longest: float) -> None:
         """Nobody waits for the head any more; it may still come within so many seconds."""
@@ -252,7 +253,7 @@ class Upstream(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        while True:
+        while data:
             head = self.pool.heads.response(data)
             if head is None:
                 self._buffer = data
@@ -265,15 +266,17 @@ class Upstream(asyncio.Protocol):
                 self._head = head
                 exchange.switched(self, head, data)
                 return
+            if self._heard > _MOST_INTERIMS:
+                raise Malformed(502, f"more than {_MOST_INTERIMS} interim answers")
+            self._heard += 1
             exchange.interim(head)
-            if not data:
-                return
 
     def _frame(self, exchange: Exchange | Rival | Witness, head: ResponseHead, data: bytes) -> None:
         """Where this answer ends, and how its beginning is passed on (RFC 9112 section 6.3, spec section 6)."""
         length = 0 if exchange.head.method == b"HEAD" else head.body
         if len(data) == length <= SMALL_ANSWER:
-            self._give_back(exchange, head)
+            # What HEAD announces comes from some all the same, a moment later: it would be the next exchange's answer.
+            self._give_back(exchange, head, keep=length == head.body)
             exchange.whole(head, data)
             return
         self._head = head
@@ -288,7 +291,7 @@ class Upstream(asyncio.Protocol):
             self._touch()
             return
         if length == CHUNKED:
-            self._chunked = ChunkedReader(framed=not exchange.head.http10)
+            self._chunked = ChunkedReader(framed=not exchange.head.http10, named=head.named)
         self._held = []  # the head waits for its first body bytes
         if head.event_stream and self._announce() is None:
             return
@@ -372,7 +375,7 @@ class Upstream(asyncio.Protocol):
         self._chunked = None
         self._give_back(exchange, head, keep=keep)
 
-    def _give_back(self, exchange: Exchange | Rival | Witness, head: ResponseHead, *, keep: bool = True) -> None:
+    def _give_back(self, exchange: Exchange | Rival | Witness, head: ResponseHead, *, keep: bool) -> None:
         """Back to the pool, or closed, before the exchange goes on to the client's next request."""
         self.exchange = None
         exchange.upstream = None

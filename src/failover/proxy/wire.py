@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 128
+_TOO_LARGE: Final = f"The head is larger than {MAX_HEAD} bytes."
 
 _ORDINARY = re.compile(rb"(?![Xx]-[Ff])([!#$%&'*+.^`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
 _PLAIN = re.compile(rb"/[!$&'()*+,./0-9:;=?@A-Z^a-z|~-]*")
@@ -43,6 +44,8 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(rb"/[\x21\x22\x24-\x7e]*")
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#@\s]+)([/?][\x21\x22\x24-\x7e]*)?")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]|\r?\Z")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _NO_BODY = frozenset((204, 304))
 _STATUS_LINES = {f"HTTP/1.1 {s.value} {s.phrase}".encode(): s.value for s in HTTPStatus}
 _METHODS = {b"GET": True, b"HEAD": True, b"OPTIONS": True} | dict.fromkeys(
@@ -178,9 +181,10 @@ class HeadReader:
         """Read a head whose fields were not seen together before; its request line ends at `start`."""
         end = data.find(b"\r\n\r\n", start) + 4
         if end == 3:
+            _check_part(data, start)
             return None
         if end > MAX_HEAD:
-            raise Malformed(431, f"The head is larger than {MAX_HEAD} bytes.")
+            raise Malformed(431, _TOO_LARGE)
         raw = data[:end]
         lines = raw.split(b"\r\n")
         if len(lines) > MAX_FIELDS + 3:
@@ -213,6 +217,8 @@ class HeadReader:
         if end == 3 or end > MAX_HEAD:
             if len(data) > MAX_HEAD:
                 raise Malformed(502, "the head is too large")
+            if not data.startswith(b"HTTP/1."[: len(data)]) or not _lines_end_well(data):
+                raise Malformed(502, "what came can be no head any more")
             return None
         raw = data[:end]
         head = self._responses.get(raw) if end <= _Memory.LONGEST else None
@@ -244,8 +250,8 @@ class HeadReader:
         head.lines.append(line)
         known = self._response_lines.apply(head, lines, raw)
         head.body = 0 if status in _NO_BODY else head.length
-        if status == 204 and head.length not in (0, UNTIL_CLOSE):
-            head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
+        if status < 200 or status == 204:
+            _without_body(head)
         if known:
             self._responses.remember(raw, head)
         return head
@@ -308,6 +314,42 @@ def _validate_response(raw: bytes) -> None:
         raise Malformed(502, str(error)) from None
 
 
+def _without_body(head: ResponseHead) -> None:
+    """1xx and 204 have no body, and no length of one (RFC 9110 section 8.6): who reads it might wait for that."""
+    if head.length not in (0, UNTIL_CLOSE):
+        if head.status < 200:
+            raise Malformed(502, "an interim answer that announces a body")
+        head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
+    if head.sized:
+        head.lines = without_fields(head.lines, (b"content-length",))
+
+
+def _check_part(data: bytes, start: int) -> None:
+    """What can be said of a head that is not whole; its request line ends at `start`, if it does. Waiting longer would
+    not mend it. Raises Malformed.
+    """
+    if len(data) > MAX_HEAD:
+        raise Malformed(431, _TOO_LARGE)
+    if start >= 0:
+        _read_line(data[:start])
+    elif not _BEGINNING.match(data):
+        raise Malformed(400, "this is no beginning of a request")
+    if not _lines_end_well(data):
+        raise Malformed(400, "Lines end in CR LF.")
+
+
+def _lines_end_well(data: bytes) -> bool:
+    """Whether CR and LF stand together. Counting is quick, also where a head comes in thousands of pieces."""
+    lines = data.count(b"\r\n")
+    return data.count(b"\n") == lines == data.count(b"\r") - data.endswith(b"\r")
+
+
+def without_empty_lines(data: bytes) -> bytes:
+    """What comes behind the empty lines that a client may send before a request (RFC 9112 section 2.2)."""
+    match = _EMPTY_LINES.match(data)
+    return data[match.end() :] if match else data
+
+
 def without_fields(lines: list[bytes], names: Collection[bytes]) -> list[bytes]:
     """The lines without the fields of these lower-cased names."""
     names = frozenset(names)
@@ -322,6 +364,9 @@ def _other_target(head: RequestHead, target: bytes) -> bytes:
     if match is None or not host_is_valid(match[1]):
         raise Malformed(400, "the request target is neither a path nor an address")
     head.host = match[1]
+    head.named = (head.kin or head).named
     head.kin = None  # what its fields are carried over as is its own
-    path = match[2] or b"/"
+    path = match[2]
+    if not path:
+        return b"*" if head.method == b"OPTIONS" else b"/"
     return path if path.startswith(b"/") else b"/" + path
