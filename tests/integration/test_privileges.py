@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -152,6 +153,12 @@ class House:
         self.program, self.primary, self.backup, self.files = program, primary, backup, files
 
 
+def wants_cores() -> None:
+    """As on a machine that keeps core dumps: what is started from here may leave one, if it likes."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="failover-house-") as named:
@@ -160,6 +167,7 @@ def house() -> Iterator[House]:
         for file in (authority.pem, files.key, files.cert):
             file.chmod(0o600)
         tls = ("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--upstream-ca", str(authority.pem))
+        wants_cores()
         with (
             Origin("primary", tls=authority.server("127.0.0.1")) as primary,
             Origin("backup", tls=authority.server("127.0.0.1")) as backup,
