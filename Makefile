@@ -7,6 +7,9 @@ all: check test
 check: environment
 	./scripts/check.sh
 
+audit: environment
+	$(PYTHON) scripts/audit.py
+
 test: environment
 	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
@@ -32,4 +35,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench instructions chaos docs environment clean
+.PHONY: all check audit test bench instructions chaos docs environment clean

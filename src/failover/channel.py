@@ -2,12 +2,16 @@
 
 A message is msgpack behind a length of four bytes, over a Unix socket whose listening end the supervisor holds: when
 the controller dies the workers reconnect to the same end, and its successor finds them waiting there.
-Told, never asked: nobody waits for an answer.
+Told, never asked: nobody waits for an answer. On Linux anybody of this machine can connect to that end, so both sides
+look at the user of the other one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE = 4 * 1024 * 1024
 _MAX_UNSENT = 1024 * 1024
+_PEER = struct.Struct("iII")  # struct ucred, unix(7)
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
@@ -123,14 +128,32 @@ _decoders = {
 }
 
 
+def is_of(users: frozenset[int], connected: socket.socket) -> bool:
+    """Whether the process at the other end of a Unix socket runs as one of these users: who listened, or who connected.
+
+    Where the system does not tell it, the socket is a file in a folder that nobody else can enter.
+    """
+    if sys.platform != "linux":
+        return True
+    _pid, user, _group = _PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return user in users
+
+
 class Peer(asyncio.Protocol):
-    """One end of the channel. `side` is who we are: `controller` or `worker`.
+    """One end of the channel. `side` is who we are: `controller` or `worker`; `users` are those whom we hear.
 
     `on_message(peer, message)` gets each message, `on_lost(peer)` is called once when the other end is gone or has
     sent what cannot be read.
     """
 
-    def __init__(self, side: str, on_message: Callable[[Peer, Any], None], on_lost: Callable[[Peer], None]) -> None:
+    def __init__(
+        self,
+        side: str,
+        users: frozenset[int],
+        on_message: Callable[[Peer, Any], None],
+        on_lost: Callable[[Peer], None],
+    ) -> None:
+        self._users = users
         self._decode = _decoders[side].decode
         self._on_message = on_message
         self._on_lost = on_lost
@@ -139,6 +162,8 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
+        if not is_of(self._users, transport.get_extra_info("socket")):
+            self.close()
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer

@@ -15,9 +15,10 @@ from failover.core.model import ErrorType
 from failover.faults import OUR_OWN, Fault, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from failover.core.model import Address
+    from failover.core.model import Address, Target
 
 _STAGGER = 0.25
 
@@ -56,6 +57,11 @@ def client_tls(authorities: Path | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # in the middle of one nothing can be written
     return context
+
+
+def upstream_tls(targets: Iterable[Target], authorities: Path | None) -> ssl.SSLContext | None:
+    """The same, made once for all these targets; None where none of them speaks TLS."""
+    return client_tls(authorities) if any(target.tls for target in targets) else None
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:

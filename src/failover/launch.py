@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ class Launch:
     their Hello, and nothing else.
     `slot` is a worker's number from 0, or CONTROLLER_SLOT.
     `listening` holds the public sockets for a worker, the channel's one socket for the controller.
-    `tls` is what a worker's clients speak there, None for plain HTTP.
+    `peers` are the user numbers of this proxy's processes: nobody else is heard on the channel or asks for pages there.
+    `tls` is what a worker's clients speak there, None for plain HTTP; `upstream_tls` is what https targets are verified
+    with, None where there are none. Both are loaded before the child becomes a user that could not read the files.
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
     supervisor is dead, and the child drains and exits.
     `reborn` is True for a controller with a predecessor: it learns the routing from the workers' Hello first.
@@ -48,7 +51,9 @@ class Launch:
     pages: str = ""
     pages_listening: socket.socket | None = None
     admin: tuple[socket.socket, ...] = ()
+    peers: frozenset[int] = field(default_factory=lambda: frozenset((os.geteuid(),)))
     tls: ssl.SSLContext | None = None
+    upstream_tls: ssl.SSLContext | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:

@@ -8,6 +8,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 from failover.core.model import Kind, Target
+from failover.settings.secret import mask_wrong
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
@@ -30,8 +31,7 @@ def parse_target(url: str, alias: str, kind: str = "auto") -> Target:
     Raises ValueError with a sentence that says what is wrong and what is allowed.
     """
     url = url.strip()
-    # What is wrong is told without what may be a password: everything up to the last @.
-    text = re.sub(r"^([^:/?#]*://)?.*@", r"\g<1>***@", url, flags=re.DOTALL)
+    text = mask_wrong(url)
     if not url:
         raise ValueError("is empty; expected an address such as https://myapp.com")
     if "://" not in url:

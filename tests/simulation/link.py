@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import os
 import select
 import socket
+import struct
 
 from simulation.clock import WORLD
 
@@ -61,6 +63,10 @@ class FakeSocket:
 
     def fileno(self):
         return -1 if self._end.closed else self._end.fd
+
+    def getsockopt(self, level, option, size):
+        assert option == socket.SO_PEERCRED
+        return struct.pack("iII", os.getpid(), os.geteuid(), os.getegid())  # all processes of a history are this one
 
     def setsockopt(self, level, option, value):
         if option == socket.SO_LINGER:

@@ -30,6 +30,13 @@ from failover.supervisor.sockets import open_public, url_of
 FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path()
 
 
+class Name(str):
+    """A target that nobody asks."""
+
+    __slots__ = ()
+    tls, authorization, query = False, "", ""
+
+
 def ordered(what):
     return (FOLDER / "orders" / what).exists()
 
@@ -41,12 +48,18 @@ def read_settings():
         raise SettingsError([Mistake("settings.json", str(error)), Mistake("settings.json", "twice wrong")]) from None
     return SimpleNamespace(
         admin_listen=None,
+        admin_token=None,
+        check_path=None,
         tls_cert=None,
+        upstream_ca=None,
+        user=None,
+        webhook_secret=(),
+        webhook_url=(),
         workers=told.get("workers", 2),
         drain_timeout=told.get("drain", 30.0),
         listen=Listen("127.0.0.1", told.get("port", 0)),
-        primary=told.get("primary", "one"),
-        backup=("other",),
+        primary=Name(told.get("primary", "one")),
+        backup=(Name("other"),),
         json_logs=told.get("json_logs", False),
         log_level="info",
     )

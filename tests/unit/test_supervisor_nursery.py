@@ -14,7 +14,7 @@ from failover.supervisor.sockets import open_channel
 @pytest.fixture
 def empty():
     selector = selectors.PollSelector()
-    one = Nursery(selector, open_channel(), open_channel())
+    one = Nursery(selector, open_channel(), open_channel(), frozenset((os.geteuid(),)))
     yield one
     one.close()
     selector.close()

@@ -13,6 +13,7 @@ from aiohttp import web
 from failover.admin.api import MOST_BODY, Api, problem
 from failover.admin.guard import COOKIE, SESSION_S, Denied, Door, Guard, Request, Way, new_session
 from failover.admin.pages import Dashboard
+from failover.channel import is_of
 from failover.observe import log
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ async def _to_pages(request: web.Request) -> web.Response:
 
 
 def client_of(request: web.Request) -> str:
-    """The address that asks. Behind the public port a worker has said it, on a socket that only workers write to."""
+    """The address that asks. Behind the public port a worker has said it: nobody else passes that door."""
     if request.app[_DOOR].way is Way.PUBLIC:
         return request.headers.get("X-Forwarded-For", "")
     return request.remote or ""
@@ -158,6 +159,8 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
             https=door.way is Way.PUBLIC and request.headers.get("X-Forwarded-Proto") == "https",
         )
         path = path_of(request)
+        if door.peers is not None and not _asks_a_peer(request, door.peers):
+            return problem(403, "only the proxy itself asks here")
         denied = guard.check_place(door, asked) if path in _OPEN_TO_ALL else guard.check(door, asked, office.wall())
         if denied is None:
             if request.method == "POST":
@@ -171,6 +174,11 @@ def _guarding(door: Door, office: Office, guard: Guard) -> Callable[..., Awaitab
         return _denial(denied)
 
     return guarding
+
+
+def _asks_a_peer(request: web.Request, peers: frozenset[int]) -> bool:
+    end = request.get_extra_info("socket")
+    return end is not None and is_of(peers, end)
 
 
 async def _read_form(request: web.Request) -> None:

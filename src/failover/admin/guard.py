@@ -37,12 +37,16 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One way in. `hosts` are the names that a request may be for, None for any; `prefix` is where the pages begin."""
+    """One way in. `hosts` are the names that a request may be for, None for any; `prefix` is where the pages begin.
+
+    `peers` are the users whose processes may ask there, None for any: behind the public port only workers do.
+    """
 
     way: Way
     prefix: str = ""
     token: str = field(default="", repr=False)
     hosts: frozenset[str] | None = None
+    peers: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

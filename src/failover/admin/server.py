@@ -43,13 +43,15 @@ _log = log.get("admin")
 class Plan:
     """What is served, and where. `local` and `public` are listening sockets, `ports` those of the public port.
 
-    `local_host` is the address that `local` was asked for, `rows` are the settings with their sources.
+    `local_host` is the address that `local` was asked for, `rows` are the settings with their sources. `peers` are the
+    users of the workers, who alone ask at `public`.
     """
 
     local: tuple[socket.socket, ...]
     public: socket.socket | None
     ports: tuple[int, ...]
     local_host: str
+    peers: frozenset[int]
     token: str = field(repr=False)
     public_url: str | None
     slo: float
@@ -159,7 +161,7 @@ class Thread:
             door = local_door(plan.local_host, plan.token, plan.public_url)
             doors += [(door, sock) for sock in plan.local]
         if plan.public is not None and plan.token:
-            doors.append((Door(Way.PUBLIC, "/__failover", plan.token), plan.public))
+            doors.append((Door(Way.PUBLIC, "/__failover", plan.token, peers=plan.peers), plan.public))
         if control is not None:
             doors.append((Door(Way.SOCKET), control))
         done = asyncio.Event()

@@ -16,6 +16,7 @@ from failover.cli.words import SettingsCommand, mistakes
 from failover.controller.describe import describe
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
+from failover.dial import upstream_tls
 from failover.doctor.base import Grade, Means, Place
 from failover.doctor.main import examine
 from failover.incidents.place import ON_PURPOSE, find_folder
@@ -55,8 +56,9 @@ async def _examine(settings: Settings) -> list[Finding]:
     resolver = Resolver((settings.primary, *settings.backup), loop, lambda _news: None)
     found = channels(settings.webhook_url, settings.webhook_format, settings.webhook_secret)
     folder, why_none = find_folder(settings.state_dir, settings.listen.port, os.environ)
+    tls = upstream_tls((settings.primary, *settings.backup), settings.upstream_ca)
     means = Means(
-        probe=Prober(settings, resolver, loop).probe,
+        probe=Prober(settings, resolver, loop, tls).probe,
         describe=describe,
         folder=folder,
         why_none=why_none,

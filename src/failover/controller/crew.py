@@ -40,7 +40,7 @@ class Crew:
         self._predecessors: asyncio.Future[Routing] = loop.create_future()
 
     def came(self) -> Peer:
-        peer = Peer("controller", self._message, self._lost)
+        peer = Peer("controller", self._launch.peers, self._message, self._lost)
         self._strangers.add(peer)
         return peer
 
@@ -80,7 +80,7 @@ class Crew:
     def _hello(self, peer: Peer, hello: Hello) -> None:
         launch = self._launch
         if not secrets.compare_digest(hello.token.encode(), launch.token.encode()):
-            if launch.ancestor and secrets.compare_digest(hello.token, launch.ancestor):
+            if launch.ancestor and secrets.compare_digest(hello.token.encode(), launch.ancestor.encode()):
                 self._inherit(hello)
             peer.close()
             return

@@ -78,7 +78,7 @@ class Controller:
         self.backups = tuple(target.alias for target in settings.backup)
         self._urls = tuple(target.url for target in self._targets.values())
         self._resolver = Resolver(self._targets.values(), loop, self._name_changed)
-        self._prober = Prober(settings, self._resolver, loop)
+        self._prober = Prober(settings, self._resolver, loop, launch.upstream_tls)
         self._rules = Rules(
             fail_threshold=settings.fail_threshold,
             recover_threshold=settings.recover_threshold,

@@ -12,6 +12,7 @@ from failover.controller.desk import Desk
 from failover.controller.loop import Controller
 from failover.controller.recorder import Recorder
 from failover.observe import log
+from failover.settings.secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,8 @@ def run(
         recorder = Recorder(launch.settings, loop, store, courier)
         controller = Controller(launch, loop, recorder)
         desk = Desk(launch, loop, controller, recorder)
-        log.configure(launch.settings.json_logs, launch.settings.log_level, listener=desk.heard)
+        settings = launch.settings
+        log.configure(settings.json_logs, settings.log_level, secrets_of(settings), desk.heard)
         pages = open_pages(launch, store, desk)
         desk.open(pages)
         try:

@@ -21,11 +21,12 @@ from failover.core.alike import Look
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
 from failover.core.model import PRIMARY, ErrorType, Target
-from failover.dial import client_tls, dial
+from failover.dial import dial
 from failover.faults import Fault, translate
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Mapping
 
     from failover.controller.resolver import Resolver
@@ -86,14 +87,15 @@ class Result:
 
 
 class Prober:
-    """Probes targets as the settings say."""
+    """Probes targets as the settings say. `tls` is what https targets are verified with."""
 
-    def __init__(self, settings: Settings, resolver: Resolver, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, settings: Settings, resolver: Resolver, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | None
+    ) -> None:
         self._settings = settings
         self._resolver = resolver
         self._loop = loop
-        uses_tls = any(target.tls for target in (settings.primary, *settings.backup))
-        self._client_tls = client_tls(settings.upstream_ca) if uses_tls else None
+        self._client_tls = tls
         self._certificates = Reader()
 
     async def probe(self, target: Target, within: float) -> Result:

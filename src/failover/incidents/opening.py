@@ -82,7 +82,8 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    # Never through a link: in a folder of somebody else's, root would open, make or empty whatever it leads to.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -103,7 +104,10 @@ def _check(connection: sqlite3.Connection) -> None:
 
 def _lock(folder: Path) -> int:
     """The folder is ours alone. A reload's new controller waits here until the old one has left."""
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.fstat(lock).st_nlink != 1:
+        os.close(lock)
+        raise StoreError(f"{folder / _LOCK} has another name elsewhere: whose file it is nobody can say")
     until = time.monotonic() + _LOCKED_FOR_S
     while True:
         try:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "failover.db"
+_OF_ROOT = Path("/var/lib/failover")
 ON_PURPOSE = f"--state-dir is {MEMORY}"
 """The one reason for having no folder that its owner need not be warned of."""
 
@@ -30,9 +31,18 @@ def find_folder(
         return Path(given), ""
     if port == 0:
         return None, "it listens on a port that the system chose, so nobody would find it again; name a --state-dir"
-    if os.geteuid() == 0 if root is None else root:
-        return Path("/var/lib/failover") / str(port), ""
+    of_root = _OF_ROOT / str(port)
+    if (os.geteuid() == 0 if root is None else root) or _was_given(of_root):
+        return of_root, ""
     home = environ.get("XDG_STATE_HOME") or (f"{environ['HOME']}/.local/state" if environ.get("HOME") else "")
     if not home:
         return None, "there is no home directory; name a --state-dir"
     return Path(home) / "failover" / str(port), ""
+
+
+def _was_given(folder: Path) -> bool:
+    """Whether root has given this user the folder (`--user`): then it is his, and that of his commands."""
+    try:
+        return folder.lstat().st_uid == os.geteuid() != 0
+    except OSError:
+        return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from failover.settings.secret import MASK, mask_text, mask_webhook
+from failover.settings.secret import MASK, mask_text, mask_webhook, maskable, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +17,6 @@ GENERIC = "generic"
 APPRISE = "apprise"
 
 _LONGEST_WORDS = 200
-_SHORTEST_SECRET = 8
-_NO_SECRETS = frozenset({"services", "triggers", "webhooks", "workflows"})
 _KEY = 12
 
 # By host, the first that fits. A leading dot: every name below.
@@ -55,7 +52,7 @@ class Channel:
 
     def masked(self, text: str) -> str:
         """Words from outside as they may be logged and kept: one line, at most 200 characters, no secret of ours."""
-        for secret in _secrets_in(self.url, self.secrets):
+        for secret in maskable([*secrets_in(self.url), *self.secrets]):
             text = text.replace(secret, MASK)
         line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
         return mask_text(line)[:_LONGEST_WORDS]
@@ -91,13 +88,3 @@ def _channel(url: str, wanted: str, secrets: tuple[str, ...]) -> Channel:
     format_ = format_of(url) if wanted == AUTO else wanted
     key = hashlib.sha256(f"{format_}\n{url}".encode()).hexdigest()[:_KEY]
     return Channel(key, mask_webhook(url), format_, url, secrets)
-
-
-def _secrets_in(url: str, secrets: tuple[str, ...]) -> list[str]:
-    """Every part of an address that somebody could use, the longest first."""
-    parts = urlsplit(url)
-    found = [url, parts.path, parts.query, parts.username or "", parts.password or "", *secrets]
-    found += re.split(r"[/:@?&=]", url.partition("://")[2] if parts.scheme not in {"http", "https"} else parts.path)
-    found += [value for _, value in parse_qsl(parts.query)]
-    usable = {one for one in found if len(one) >= _SHORTEST_SECRET and one not in _NO_SECRETS}
-    return sorted(usable, key=len, reverse=True)

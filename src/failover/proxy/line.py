@@ -61,7 +61,7 @@ class Line:
             sock.setblocking(False)
             sock.connect(self._launch.channel)
             _, self._peer = await self._loop.create_unix_connection(
-                lambda: Peer("worker", lambda _, message: self._told(message), self._lost),
+                lambda: Peer("worker", self._launch.peers, lambda _, message: self._told(message), self._lost),
                 sock=sock,
             )
         except OSError:

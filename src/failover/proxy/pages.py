@@ -12,6 +12,7 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
+from failover.channel import is_of
 from failover.proxy import answers
 from failover.proxy.fields import CHUNKED
 
@@ -95,6 +96,8 @@ class Page(asyncio.Protocol):
         try:
             sock.setblocking(False)
             sock.connect(self._worker.launch.pages)
+            if not is_of(self._worker.launch.peers, sock):
+                raise PermissionError("somebody else listens there")
             await self._worker.loop.create_unix_connection(lambda: self, sock=sock)
         except OSError:
             sock.close()

@@ -16,7 +16,7 @@ from failover.core.model import PRIMARY, Address, ErrorType, Kind, Target, Targe
 from failover.core.patience import HEAD_START, head_start, patience
 from failover.core.ratio import Ratio
 from failover.core.validators import Marks
-from failover.dial import client_tls, dial
+from failover.dial import dial
 from failover.faults import Fault, translate
 from failover.proxy.stats import Tally
 from failover.proxy.tls import Tls
@@ -48,7 +48,7 @@ class Pool:
         self.heads = worker.heads
         self.target = target
         self.alias = target.alias
-        self.tls = client_tls(settings.upstream_ca) if target.tls else None
+        self.tls = worker.launch.upstream_tls if target.tls else None
         self.rewrite = location_rewriter(target)
         self.base_path = target.base_path.encode()
         self.authority = target.authority.encode()

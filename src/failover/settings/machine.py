@@ -45,6 +45,12 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def no_core_dumps() -> None:
+    """No core dump of ours or of our children: it would hold keys, passwords and visitors' requests."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def _file_limits() -> tuple[int, int, int]:
     """How many open files we can have, how many we may have now, and the system's word for the most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

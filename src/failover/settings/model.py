@@ -22,6 +22,7 @@ from failover.settings.facts import Facts, Group, facts_of
 from failover.settings.places import Network, StatusRange
 from failover.settings.secret import MASK
 from failover.settings.types import SWITCH, Form, Listen, choice, quoted, whole
+from failover.settings.users import USER, User
 from failover.targets import parse_target
 
 if TYPE_CHECKING:
@@ -256,6 +257,15 @@ class Settings(BaseModel):
             shown_default="auto: what the limit of open files allows",
         ),
     ] = Field(default_factory=lambda known: machine.default_connections(known.get("workers", 1)))
+    user: Annotated[
+        User | None,
+        Facts(
+            Group.PROCESS,
+            USER,
+            "User that root hands controller and workers to, once the ports are bound; root: to nobody.",
+            shown_default="started as root: workers become nobody, the controller stays",
+        ),
+    ] = None
 
     state_dir: Annotated[
         Path | None,
@@ -323,14 +333,8 @@ class Settings(BaseModel):
     @field_validator("admin_listen")
     @classmethod
     def _guarded(cls, listen: Listen | None, info: ValidationInfo) -> Listen | None:
-        known = info.data
-        if listen is None or listen == places.OFF or places.is_loopback(listen.host):
-            return listen
-        if "admin_token" in known and not known["admin_token"]:
-            raise ValueError(
-                f"{quoted(str(listen))} is reached from beyond this machine, and nobody is asked for a token there; "
-                "set --admin-token, or listen on 127.0.0.1"
-            )
+        if "admin_token" in info.data:
+            places.refuse_unguarded(listen, info.data["admin_token"])
         return listen
 
     @field_validator("tls_key")

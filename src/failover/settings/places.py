@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from failover.settings.secret import MASK, mask_webhook
+from failover.settings.secret import MASK, mask_text, mask_webhook, mask_wrong
 from failover.settings.types import Form, Listen, did_you_mean, quoted
 
 if TYPE_CHECKING:
@@ -103,6 +103,16 @@ def is_loopback(host: str) -> bool:
     return False
 
 
+def refuse_unguarded(listen: Listen | None, token: str | None) -> None:
+    """What is reached from beyond this machine needs a token."""
+    if listen is None or listen == OFF or is_loopback(listen.host) or token:
+        return
+    raise ValueError(
+        f"{quoted(str(listen))} is reached from beyond this machine, and nobody is asked for a token there; "
+        "set --admin-token, or listen on 127.0.0.1"
+    )
+
+
 _SHORTEST_TOKEN = 16
 
 
@@ -193,15 +203,16 @@ STATUSES = Form(
 def parse_path(text: str) -> str:
     """A path on a target, with a query or without: `/healthz`."""
     word = text.strip()
+    shown = mask_wrong(word)
     if re.search(r"[^\x21-\x7e]|#", word):
-        raise ValueError(f"{quoted(word)} has a character that no path may have; write it as /healthz")
+        raise ValueError(f"{quoted(shown)} has a character that no path may have; write it as /healthz")
     if not word.startswith("/"):
-        hint = "; give the path alone" if "://" in word else f"; did you mean /{word}?"
-        raise ValueError(f"{quoted(word)} is not a path: it does not start with /{hint}")
+        hint = "; give the path alone" if "://" in word else f"; did you mean /{shown}?"
+        raise ValueError(f"{quoted(shown)} is not a path: it does not start with /{hint}")
     return word
 
 
-PATH = Form("PATH", parse_path, str, {"type": "string", "pattern": r"^\s*/\S*\s*$"})
+PATH = Form("PATH", parse_path, mask_text, {"type": "string", "pattern": r"^\s*/\S*\s*$"})
 
 
 def parse_host(text: str) -> str:
@@ -296,7 +307,7 @@ def parse_public_url(text: str) -> str:
     url = text.strip().rstrip("/")
     found = re.fullmatch(r"(https?)://([^/?#@]*)(/[^\s?#]*)?", url, re.IGNORECASE)
     if found is None or not _AUTHORITY.fullmatch(found[2]):
-        raise ValueError(f"{quoted(url)} is not an address of pages; write it as https://status.myapp.com")
+        raise ValueError(f"{quoted(mask_wrong(url))} is not an address of pages; write it as https://status.myapp.com")
     return url
 
 

@@ -6,13 +6,22 @@ A secret is a user and password in an address, the value of a query, and the who
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK = "***"
 _KEPT_TAIL = 4
+_SHORTEST_SECRET = 8
+_NO_SECRETS = frozenset({"services", "triggers", "webhooks", "workflows"})
 
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]+)")
 _USERINFO = re.compile(r"^[^/?#]*@")
 _QUERY_VALUE = re.compile(r"=[^&#]*")
+_WRONG_USER = re.compile(r"^([^:/?#]*://)?.*@", re.DOTALL)  # up to the last @: a password may have anything in it
+_WRONG_QUERY = re.compile(r"\?.+", re.DOTALL)
 _PATH_WITH_QUERY = re.compile(r"^(/[^\s?]*)\?(\S*)$")
 
 # Addresses that let whoever knows them write into somebody's channel.
@@ -62,3 +71,24 @@ def _mask_address(found: re.Match[str]) -> str:
 def _mask_query(query: str) -> str:
     masked = _QUERY_VALUE.sub(f"={MASK}", query)
     return masked if "=" in masked or not query else MASK
+
+
+def mask_wrong(text: str) -> str:
+    """What was meant for an address, or a path, and is none: without what may be a password or a key in it."""
+    return _WRONG_QUERY.sub("?***", _WRONG_USER.sub(r"\g<1>***@", text))
+
+
+def secrets_in(url: str) -> list[str]:
+    """Every part of a webhook's address that somebody could use."""
+    parts = urlsplit(url)
+    found = [url, parts.path, parts.query, parts.username or "", parts.password or ""]
+    found += re.split(r"[/:@?&=]", url.partition("://")[2] if parts.scheme not in {"http", "https"} else parts.path)
+    return [*found, *(value for _, value in parse_qsl(parts.query))]
+
+
+def maskable(secrets: Iterable[str]) -> list[str]:
+    """Those that can be masked in any text without spoiling it, the longest first; written with and without %."""
+    both = {way for one in secrets for way in (one, unquote(one))}
+    return sorted(
+        (one for one in both if len(one) >= _SHORTEST_SECRET and one not in _NO_SECRETS), key=len, reverse=True
+    )

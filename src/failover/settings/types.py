@@ -42,7 +42,9 @@ class Listen:
 
 def quoted(text: str) -> str:
     """The text as the user wrote it, short and harmless on a terminal."""
-    return json.dumps(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…", ensure_ascii=False)
+    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    # Bytes of a command line that are no UTF-8 come as surrogates, which nothing can print.
+    return json.dumps(shown, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

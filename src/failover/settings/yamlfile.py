@@ -139,7 +139,7 @@ class _Reader:
             return None
         if node.tag not in _PLAIN_TAGS:
             self._wrong(
-                _place(node), f"has a tag ({node.tag.removeprefix('tag:yaml.org,2002:')}) that means nothing here", key
+                _place(node), "has a tag, which means nothing here; a value that begins with ! needs quotes", key
             )
             return None
         if node.tag == _NULL or not node.value.strip():
@@ -170,4 +170,6 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
         return 'a second ": " in one line; put the value in quotes'
     if "expected a single document" in (error.context or ""):
         return "a second document begins here; the file must hold one"
+    if "undefined alias" in problem:
+        return "is not valid YAML: nothing has this name; a value that begins with * needs quotes"
     return f"is not valid YAML: {problem}"

@@ -1,7 +1,7 @@
-"""The certificate that clients are shown, loaded for all children of one reading of the settings.
+"""TLS on both sides, loaded for all children of one reading of the settings: what clients are shown, whom we believe.
 
 The supervisor loads it, and children inherit it: whoever dies comes back with the certificate that his brothers show,
-whatever has become of the file, and all of them take each other's session tickets.
+whatever has become of the file, and all of them take each other's session tickets. Their own users may read neither.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from failover.dial import upstream_tls
 from failover.errors import StartError
 from failover.observe import log
 from failover.settings.certificate import ends, server_tls
@@ -42,3 +43,11 @@ def open_tls(settings: Settings) -> ssl.SSLContext | None:
         why = f"it is good until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC; renew it and send SIGHUP"
         _log.warning(what, action="certificate.ends", reason=why, file=str(settings.tls_cert))
     return context
+
+
+def open_upstream_tls(settings: Settings) -> ssl.SSLContext | None:
+    """What https targets are verified with, None where there are none. Raises StartError as `open_tls` does."""
+    try:
+        return upstream_tls((settings.primary, *settings.backup), settings.upstream_ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartError(f"--upstream-ca: {settings.upstream_ca} cannot be read: {error.strerror or error}") from None

@@ -19,14 +19,16 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from failover.errors import FailoverError, StartError
 from failover.launch import CONTROLLER_SLOT
 from failover.observe import log
+from failover.settings.secrets import secrets_of
 from failover.supervisor import systemd
-from failover.supervisor.certificate import open_tls
+from failover.supervisor.become import Users
+from failover.supervisor.certificate import open_tls, open_upstream_tls
 from failover.supervisor.child import HANDLED, Run, how_it_ended
 from failover.supervisor.nursery import NEVER, Generation, Nursery, Seat
 from failover.supervisor.sockets import open_admin, open_channel, open_public, url_of
@@ -47,15 +49,17 @@ _GRACE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What children are born to do."""
+    """What children are born to do, and as whom: see to it that `run` becomes that user first."""
 
     controller: Run
     worker: Run
+    users: Users = field(default_factory=Users)
 
 
 class Supervisor:
-    """`tls` is what `public` is served with. `reread()` gives the settings as they are now, or raises SettingsError.
+    """`tls` is what `public` is served with, `upstream_tls` what targets are verified with.
 
+    `reread()` gives the settings as they are now, or raises a FailoverError.
     `activated`: the service manager chose the sockets, so a changed `listen` changes nothing.
     """
 
@@ -68,6 +72,7 @@ class Supervisor:
         *,
         admin: tuple[socket.socket, ...] = (),
         tls: ssl.SSLContext | None = None,
+        upstream_tls: ssl.SSLContext | None = None,
         activated: bool = False,
     ) -> None:
         self._roles = roles
@@ -75,9 +80,10 @@ class Supervisor:
         self._activated = activated
         self._started = self._now = time.monotonic()
         self._selector = selectors.PollSelector()  # has no descriptor of its own that children would share
-        self._nursery = Nursery(self._selector, open_channel(), open_channel())
+        worker = roles.users.worker
+        self._nursery = Nursery(self._selector, open_channel(worker), open_channel(worker), roles.users.numbers)
         self._nursery.held.update(public, admin)
-        self._current = Generation(settings, public, secrets.token_hex(16), admin=admin, tls=tls)
+        self._current = Generation(settings, public, secrets.token_hex(16), "", admin, tls, upstream_tls)
         self._next: Generation | None = None
         self._next_by = NEVER
         self._announced = False
@@ -267,7 +273,9 @@ class Supervisor:
         systemd.reloading()
         try:
             settings = self._reread()
-            tls = open_tls(settings)
+            tls, upstream_tls = open_tls(settings), open_upstream_tls(settings)
+            if settings.user != self._current.settings.user:
+                raise StartError("--user cannot change while old workers serve: restart for that")  # noqa: TRY301
             public, admin = self._sockets_for(settings)
         except Exception as error:  # noqa: BLE001 - whatever a new file may bring about: what runs goes on
             self._refuse(error)
@@ -279,7 +287,7 @@ class Supervisor:
         same_targets = same_primary and settings.backup == old.backup
         token = self._current.token if same_targets else secrets.token_hex(16)
         ancestor = self._current.token if same_primary and not same_targets else ""
-        self._next = Generation(settings, public, token, ancestor, admin, tls)
+        self._next = Generation(settings, public, token, ancestor, admin, tls, upstream_tls)
         self._next_by = self._now + _READY_WITHIN
         self._dismiss([seat for seat in self._nursery.seats if seat.is_controller], _CONTROLLER_LEAVES_WITHIN)
         self._seat_controller(self._next, reborn=same_primary)
@@ -327,7 +335,8 @@ class Supervisor:
 
     def _promote(self, generation: Generation) -> None:
         old, self._current, self._next, self._next_by = self._current, generation, None, NEVER
-        log.configure(generation.settings.json_logs, generation.settings.log_level)
+        settings = generation.settings
+        log.configure(settings.json_logs, settings.log_level, secrets_of(settings))
         self._dismiss(self._seats_of(old), old.settings.drain_timeout + _GRACE)
         if old.public is not generation.public:
             self._close(old.public)

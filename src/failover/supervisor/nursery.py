@@ -41,6 +41,7 @@ class Generation:
     ancestor: str = field(default="", repr=False)
     admin: tuple[socket.socket, ...] = ()
     tls: ssl.SSLContext | None = None
+    upstream_tls: ssl.SSLContext | None = None
     addresses: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,9 +83,15 @@ class Seat:
 
 
 class Nursery:
-    """`held` are the supervisor's own sockets: a child closes those that its launch does not name."""
+    """`held` are the supervisor's own sockets: a child closes those that its launch does not name.
 
-    def __init__(self, selector: selectors.BaseSelector, channel: ChannelEnd, pages: ChannelEnd) -> None:
+    `peers` are the user numbers that its children will have, and its own.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector, channel: ChannelEnd, pages: ChannelEnd, peers: frozenset[int]
+    ) -> None:
+        self._peers = peers
         self._selector = selector
         self._channel = channel
         self._pages = pages
@@ -179,7 +186,9 @@ class Nursery:
             ancestor=generation.ancestor,
             slot=seat.slot,
             listening=(self._channel.socket,) if seat.is_controller else generation.public,
+            peers=self._peers,
             tls=None if seat.is_controller else generation.tls,
+            upstream_tls=generation.upstream_tls,
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
             ready=ready,

@@ -18,6 +18,7 @@ from failover.settings.places import DEFAULT_ADMIN, OFF
 
 if TYPE_CHECKING:
     from failover.settings.types import Listen
+    from failover.settings.users import User
 
 _log = log.get("supervisor")
 
@@ -130,8 +131,11 @@ class ChannelEnd:
             self.directory.rmdir()
 
 
-def open_channel() -> ChannelEnd:
-    """Linux has names that vanish with the socket; elsewhere it is a file that only this user can reach."""
+def open_channel(owner: User | None = None) -> ChannelEnd:
+    """Linux has names that vanish with the socket; elsewhere it is a file that only this user, or `owner`, can reach.
+
+    Who connects to such a name is looked at when he does: `channel.is_of`.
+    """
     directory: Path | None = None
     if sys.platform == "linux":
         address = f"\0failover-{secrets.token_hex(8)}"
@@ -140,6 +144,9 @@ def open_channel() -> ChannelEnd:
         address = os.fspath(directory / "channel")
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end.bind(address)
+    if directory is not None and owner is not None:
+        os.chown(address, owner.uid, owner.gid)
+        os.chown(directory, owner.uid, owner.gid)
     end.listen(128)
     end.setblocking(False)
     return ChannelEnd(end, address, directory)

@@ -76,7 +76,7 @@ class Worker:
         self.lost = asyncio.Event()
 
     async def hello(self, address, token=TOKEN, routing=None):
-        self.peer = Peer("worker", self._message, lambda _peer: self.lost.set())
+        self.peer = Peer("worker", frozenset((os.geteuid(),)), self._message, lambda _peer: self.lost.set())
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(address)
         await asyncio.get_running_loop().create_unix_connection(lambda: self.peer, sock=sock)

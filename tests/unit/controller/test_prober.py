@@ -15,7 +15,7 @@ from failover import __version__
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
 from failover.core.model import ErrorType
-from failover.dial import dial
+from failover.dial import dial, upstream_tls
 from failover.faults import Fault
 from failover.settings.model import Settings
 
@@ -65,7 +65,7 @@ def prober_for(url, backup="http://127.0.0.1:9", **settings):
     loop = asyncio.get_running_loop()
     resolver = Resolver((made.primary, *made.backup), loop, lambda _news: None)
     resolver.start()
-    yield Prober(made, resolver, loop), made
+    yield Prober(made, resolver, loop, upstream_tls((made.primary, *made.backup), made.upstream_ca)), made
     resolver.stop()
 
 

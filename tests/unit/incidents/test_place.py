@@ -1,9 +1,11 @@
 """Where the store is, as the proxy and its commands find it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from failover.incidents import place
 from failover.incidents.place import find_folder
 
 
@@ -34,3 +36,17 @@ def test_no_folder(state_dir, port, environ, why):
     folder, reason = find_folder(state_dir, port, environ, root=False)
     assert folder is None
     assert why in reason
+
+
+def test_a_folder_that_root_has_given_is_found_by_who_has_it(monkeypatch, tmp_path):
+    """Of the proxy with `--user`, and of his commands; nobody else's is taken for it."""
+    monkeypatch.setattr(place, "_OF_ROOT", tmp_path)
+    folder = tmp_path / "8080"
+    folder.mkdir()
+    owner = os.geteuid() or 4711
+    if os.geteuid() == 0:
+        os.chown(folder, owner, owner)
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+    assert find_folder(None, 8080, {"HOME": "/home/a"}) == (folder, "")
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert find_folder(None, 8080, {"HOME": "/home/a"})[0] == Path("/home/a/.local/state/failover/8080")

@@ -5,8 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from failover.core.document import Happening, Severity, Status
 from failover.errors import StoreError
 from failover.incidents import queries
 from failover.incidents.base import Totals
-from failover.incidents.opening import open_beside
+from failover.incidents.opening import open_beside, open_folder
 from failover.incidents.schema import MIGRATIONS
 from failover.incidents.store import SqliteStore
 from support.incidents import at, opened, resolved, sparse
@@ -381,3 +382,18 @@ def test_the_document_on_disk_is_plain_json(tmp_path):
     with closing(sqlite3.connect(tmp_path / "failover.db")) as connection:
         (raw,) = connection.execute("SELECT document FROM incidents").fetchone()
     assert msgspec.json.decode(raw)["schema"] == "failover.incident/v1"
+
+
+@pytest.mark.parametrize("name", ["lock", "failover.db"])
+@pytest.mark.parametrize("lay", [Path.symlink_to, Path.hardlink_to], ids=["symbolic", "hard"])
+def test_a_file_elsewhere_is_not_emptied_through_a_link_in_the_folder(tmp_path, lay, name):
+    """A root's proxy in a folder of another user: whatever he laid there, root's files stay whole."""
+    precious, folder = tmp_path / "precious", tmp_path / "state"
+    precious.write_text("root:x:0:0")
+    folder.mkdir()
+    lay(folder / name, precious)
+    with suppress(StoreError):
+        connection, lock = open_folder(folder)
+        connection.close()
+        os.close(lock)
+    assert precious.read_text() == "root:x:0:0"
