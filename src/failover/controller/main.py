@@ -13,6 +13,7 @@ from failover.controller.loop import Controller
 from failover.controller.recorder import Recorder
 from failover.launch import ALIVE, SIGN_EVERY_S
 from failover.observe import log
+from failover.observe.shortage import tell_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ def run(
     gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    tell_of_memory(loop, log.get("controller"))
     _live(launch, loop)
     store = open_store(launch.settings)
     courier = hire_courier(launch.settings, store)

@@ -24,6 +24,7 @@ from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
 from failover.launch import ALIVE, READY, SIGN_EVERY_S
 from failover.observe import log
+from failover.observe.shortage import tell_of_memory
 from failover.proxy.client import Clients
 from failover.proxy.cors import Cors
 from failover.proxy.evidence import Evidence
@@ -176,6 +177,7 @@ class Worker:
                 tunnel.expire()
         if self._ticks % _COUNTER_TICKS == 0:
             self.launch.sign(ALIVE)
+            self._listener.look()
             if self.line.up:
                 self._learn()
                 self.line.send(self._counters())
@@ -380,6 +382,7 @@ def run(launch: Launch) -> int:
     gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    tell_of_memory(loop, log.get("worker"))
     worker = Worker(launch, loop)
     worker.start()
     try:

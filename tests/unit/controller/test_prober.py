@@ -9,11 +9,13 @@ import ssl
 import struct
 
 import pytest
+import structlog.testing
 import trustme
 
 from failover import __version__
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
+from failover.core.health import says_nothing
 from failover.core.model import ErrorType
 from failover.dial import dial
 from failover.faults import Fault
@@ -425,3 +427,19 @@ async def test_the_most_telling_failure_is_told(numbers, error):
     with pytest.raises(Fault) as failed:
         await dial(FailingLoop, tuple(("127.0.0.1", number) for number in numbers))
     assert failed.value.error is error
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_what_we_lack_ourselves_says_nothing_of_the_target_and_is_told_once(monkeypatch, number):
+    def lacking(*_, **__):
+        raise OSError(number, "lacking")
+
+    async with Origin() as origin:
+        with prober_for(f"http://127.0.0.1:{origin.port}") as (prober, made):
+            with structlog.testing.capture_logs() as log:
+                with monkeypatch.context() as lack:
+                    lack.setattr("failover.dial.socket.socket", lacking)
+                    results = [await prober.probe(made.primary, LONG) for _ in range(3)]
+                assert {says_nothing(result.signal) for result in results} == {True}
+                assert (await prober.probe(made.primary, LONG)).signal.good
+            assert [line["action"] for line in log] == ["failover.shortage", "failover.shortage_over"]
