@@ -7,10 +7,13 @@ import errno
 import socket
 import ssl
 import struct
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import structlog.testing
 import trustme
+import uvloop
 
 from failover import __version__
 from failover.controller.prober import Prober
@@ -20,6 +23,7 @@ from failover.core.model import ErrorType
 from failover.dial import dial
 from failover.faults import Fault
 from failover.settings.model import Settings
+from support import weather
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = 30.0
@@ -390,20 +394,11 @@ async def test_the_next_address_is_tried_when_one_refuses():
 
 
 async def test_the_next_address_is_tried_while_one_hangs():
-    loop = asyncio.get_running_loop()
-
-    class HalfHungLoop:
-        create_task = staticmethod(loop.create_task)
-
-        @staticmethod
-        async def sock_connect(sock, address):
-            if address[0] == "127.0.0.2":
-                await asyncio.Event().wait()
-            await loop.sock_connect(sock, address)
-
-    async with Origin() as origin:
-        with await dial(HalfHungLoop, (("127.0.0.2", origin.port), ("127.0.0.1", origin.port))) as sock:
-            assert sock.getpeername()[0] == "127.0.0.1"
+    with weather.swallows() as hung:
+        async with Origin() as origin:
+            addresses = (("127.0.0.1", urlsplit(hung).port), ("127.0.0.1", origin.port))
+            with await dial(asyncio.get_running_loop(), addresses) as sock:
+                assert sock.getpeername() == addresses[1]
 
 
 @pytest.mark.parametrize(
@@ -416,17 +411,35 @@ async def test_the_next_address_is_tried_while_one_hangs():
         ((errno.EMFILE,), ErrorType.CONNECTION_LIMIT_REACHED),
     ],
 )
-async def test_the_most_telling_failure_is_told(numbers, error):
-    class FailingLoop:
-        create_task = staticmethod(asyncio.get_running_loop().create_task)
+async def test_the_most_telling_failure_is_told(monkeypatch, numbers, error):
+    async def fails(_loop, address):
+        raise OSError(address[1], "no")
 
-        @staticmethod
-        async def sock_connect(_sock, address):
-            raise OSError(address[1], "no")
-
+    monkeypatch.setattr("failover.dial._connect", fails)
     with pytest.raises(Fault) as failed:
-        await dial(FailingLoop, tuple(("127.0.0.1", number) for number in numbers))
+        await dial(asyncio.get_running_loop(), tuple(("127.0.0.1", number) for number in numbers))
     assert failed.value.error is error
+
+
+async def test_no_thread_is_needed_to_connect():
+    """One that could not be made would end the process: libuv aborts."""
+    loop = uvloop.new_event_loop()
+
+    async def connect(port):
+        with await dial(loop, (("127.0.0.1", port),)) as sock:
+            return sock.getpeername()[1]
+
+    async with Origin() as origin:
+        before = threads()
+        try:
+            assert await asyncio.to_thread(loop.run_until_complete, connect(origin.port)) == origin.port
+            assert threads() <= before + 1  # that of `to_thread`
+        finally:
+            loop.close()
+
+
+def threads():
+    return len(list(Path("/proc/self/task").iterdir())) if Path("/proc/self/task").is_dir() else 0
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
