@@ -3,7 +3,10 @@
 import os
 import resource
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -12,6 +15,7 @@ import structlog.testing
 
 from failover.incidents import opening, queries, tables
 from failover.incidents.opening import open_beside
+from failover.incidents.schema import MIGRATIONS
 from failover.incidents.store import SqliteStore
 from support.incidents import opened, resolved
 
@@ -184,3 +188,101 @@ def test_a_mistake_in_a_question_is_no_fault_of_the_disk(tmp_path, look, log):
             now(store._do(lambda connection: connection.execute("SELECT * FROM missing")))
         now(store.save(opened(), b""))
     assert said(log, "store.away") == 0
+
+
+# Found like this at a start
+
+
+def cut_in_half(file):
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def emptied(file):
+    os.truncate(file, 0)
+
+
+def torn(file):
+    """Its second half is of another time: zeros, as file systems leave them after the power failed."""
+    size = file.stat().st_size
+    os.truncate(file, size // 2)
+    os.truncate(file, size)
+
+
+def gone_without_its_wal(file):
+    wal = file.with_name(f"{file.name}-wal")
+    wal.write_bytes(os.urandom(50_000))
+    file.unlink()
+
+
+def with_a_foreign_wal(file):
+    file.with_name(f"{file.name}-wal").write_bytes(os.urandom(50_000))
+
+
+def of_another_program(file):
+    file.unlink()
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE outbox (something_else TEXT)")
+        other.commit()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [cut_in_half, emptied, torn, gone_without_its_wal, with_a_foreign_wal, of_another_program],
+    ids=lambda damage: damage.__name__,
+)
+def test_whatever_has_become_of_the_file_it_begins_and_keeps(tmp_path, look, log, damage):
+    with a_store(tmp_path) as store:
+        for n in range(20):
+            now(store.save(replace(resolved(), id=f"inc_{n:03}"), b"x" * 5000, ("a",)))
+    file = tmp_path / "failover.db"
+    damage(file)
+    store = SqliteStore(tmp_path)
+    try:
+        reason = now(store.opened())
+        now(store.save(opened(), b"s", ("a",)))
+        assert now(store.newest()) is not None
+        assert now(store.outbox(("a",)))
+    finally:
+        store.close()
+    if damage is of_another_program:  # nobody's data is ours to touch
+        assert "outbox already exists" in reason
+        with closing(sqlite3.connect(file)) as other:
+            assert [name for (name,) in other.execute("SELECT name FROM sqlite_master")] == ["outbox"]
+    else:
+        assert reason == ""
+        assert opened().id in on_disk(tmp_path)
+
+
+_MIGRATES = """
+import os, signal, sys
+from pathlib import Path
+from failover.incidents import opening, schema
+step = schema.MIGRATIONS[1]
+def dies(connection):
+    connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = 2;")
+    if sys.argv[2] == "written":
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("UPDATE ledger SET hidden = 7")
+    os.kill(os.getpid(), signal.SIGKILL)
+opening.migrate = dies
+opening.open_folder(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("when", ["begun", "written"])
+def test_killed_in_the_middle_of_a_step_of_the_tables_the_step_is_taken_again(tmp_path, when):
+    file = tmp_path / "failover.db"
+    with closing(sqlite3.connect(file)) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        old.executescript(f"BEGIN; {MIGRATIONS[0]}; PRAGMA user_version = 1; COMMIT;")
+        old.executemany("INSERT INTO ledger VALUES (?, 10, 1)", [(hour,) for hour in range(2000)])
+        old.commit()
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run([sys.executable, "-c", _MIGRATES, str(tmp_path), when], env=environ, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with a_store(tmp_path) as store:
+        assert now(store.totals(0.0)).requests == 20_000
+        assert now(store._do(lambda connection: connection.execute("PRAGMA user_version").fetchone())) == (2,)
+        assert now(store._do(lambda connection: connection.execute("SELECT max(hidden) FROM ledger").fetchone())) == (
+            0,
+        )
