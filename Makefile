@@ -22,6 +22,9 @@ instructions: environment
 chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
+crashes: environment
+	CRASHES=100 $(PYTHON) -m pytest tests/integration/test_crashes.py
+
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
@@ -35,4 +38,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check audit test bench instructions chaos docs environment clean
+.PHONY: all check audit test bench instructions chaos crashes docs environment clean

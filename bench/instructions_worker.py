@@ -43,7 +43,7 @@ def main() -> int:
         listening=(socket.socket(fileno=int(given["public"])),),
         lifeline=int(given["lifeline"]),
         reborn=False,
-        ready=int(given["ready"]),
+        signs=int(given["ready"]),
     )
     aliases = [target.alias for target in (settings.primary, *settings.backup)]
     states = tuple(

@@ -7,6 +7,7 @@ The next address is tried when the last one has failed or has not answered for a
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -65,15 +66,38 @@ def upstream_tls(targets: Iterable[Target], authorities: Path | None) -> ssl.SSL
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+    """Not `loop.sock_connect`: uvloop asks `getaddrinfo` even for an address that is a number, in a thread, and aborts
+    the process where this machine has no room for that thread.
+    """
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.sock_connect(sock, address)
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            await _writable(loop, sock)
+            if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(error, os.strerror(error)) from None
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """Wait until the socket is connected, or will not be."""
+    decided: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, _decide, decided)
+    try:
+        await decided
+    finally:
+        loop.remove_writer(sock)
+
+
+def _decide(decided: asyncio.Future[None]) -> None:
+    if not decided.done():
+        decided.set_result(None)
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ class Launch:
     `public` are the addresses of the public port, as a browser on this machine takes them.
     `pages` is the address at which the controller answers for its pages on the public port; it listens there with
     `pages_listening`, and for people of this machine with `admin`. Workers have neither.
-    `ready` is the write end of a pipe: the child writes READY once when it serves, then closes it.
+    `signs` is the write end of a pipe that never makes anybody wait: the child writes READY once when it serves, and
+    ALIVE every SIGN_EVERY_S seconds from its beginning to its end. One that gives no sign for long is killed.
     """
 
     settings: Settings
@@ -45,7 +47,7 @@ class Launch:
     listening: tuple[socket.socket, ...]
     lifeline: int
     reborn: bool
-    ready: int
+    signs: int
     ancestor: str = field(default="", repr=False)
     public: tuple[str, ...] = ()
     pages: str = ""
@@ -61,5 +63,12 @@ class Launch:
         pages = (self.pages_listening,) if self.pages_listening is not None else ()
         return (*self.listening, *pages, *self.admin)
 
+    def sign(self, what: bytes) -> None:
+        """Tell the supervisor READY or ALIVE."""
+        with suppress(OSError):  # it is gone, or it has not looked for a day
+            os.write(self.signs, what)
+
 
 READY = b"\x01"
+ALIVE = b"\x02"
+SIGN_EVERY_S = 1.0

@@ -1,8 +1,9 @@
 """The real supervisor with stand-ins for the controller and the workers: `python standins.py FOLDER`.
 
-FOLDER/settings.json says `workers`, `drain`, `port`, `primary`; it is read again at a reload. FOLDER/orders holds empty
-files that make children misbehave: `worker-fails`, `controller-fails`, `worker-mute` (serves only when that is taken
-away), `worker-deaf` (ignores SIGTERM), `worker-fails-on-PRIMARY` for the generation with that primary.
+FOLDER/settings.json says `workers`, `drain`, `port`, `primary`, `look` (seconds between looks for signs of life); it is
+read again at a reload. FOLDER/orders holds empty files that make children misbehave: `worker-fails`,
+`controller-fails`, `worker-mute` (serves only when that is taken away), `worker-hangs` (does not even begin),
+`worker-deaf` (ignores SIGTERM), `worker-fails-on-PRIMARY` for the generation with that primary.
 A worker answers the line `who` with its slot, its process number and its primary; the line `hold` when the next line
 has come. A client may send as many as it likes.
 """
@@ -20,10 +21,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from failover.errors import Mistake, SettingsError, StartError
-from failover.launch import READY
+from failover.launch import ALIVE, READY, SIGN_EVERY_S
 from failover.observe import log
 from failover.settings.types import Listen
-from failover.supervisor import systemd
+from failover.supervisor import nursery, systemd
 from failover.supervisor.main import Roles, Supervisor
 from failover.supervisor.sockets import open_public, url_of
 
@@ -62,17 +63,23 @@ def read_settings():
         backup=(Name("other"),),
         json_logs=told.get("json_logs", False),
         log_level="info",
+        look=told.get("look", 3.0),
     )
 
 
+def live(launch, loop):
+    launch.sign(ALIVE)
+    loop.call_later(SIGN_EVERY_S / 10, live, launch, loop)
+
+
 def serve(launch):
-    os.write(launch.ready, READY)
-    os.close(launch.ready)
+    launch.sign(READY)
 
 
 async def worker(launch):
     loop = asyncio.get_running_loop()
     leave, busy = asyncio.Event(), set()
+    live(launch, loop)
 
     def accept(public):
         # Not asyncio's own server: closing that one drops what it accepted in the same moment.
@@ -114,6 +121,8 @@ async def worker(launch):
 
 
 def run_worker(launch):
+    while ordered("worker-hangs"):
+        time.sleep(0.01)
     if ordered("worker-fails") or ordered(f"worker-fails-on-{launch.settings.primary}"):
         return 3
     return asyncio.run(worker(launch))
@@ -126,7 +135,9 @@ def run_controller(launch):
     serve(launch)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     while not os.get_blocking(launch.lifeline) or not gone(launch.lifeline):
-        if signal.sigtimedwait([signal.SIGTERM], 0.02):
+        launch.sign(ALIVE)
+        told = signal.sigtimedwait([signal.SIGTERM], 0.02)
+        if told and told.si_signo:  # Python gives an empty one when it was stopped meanwhile
             break
     return 0
 
@@ -150,6 +161,7 @@ def open_files():
 def main():
     log.configure(json_logs=False)
     settings = read_settings()
+    nursery._LOOK_EVERY = settings.look
     activated = systemd.activated()
     public = activated or open_public(settings.listen)
     print(f"listening on {url_of(public[0])} at {time.monotonic()}", flush=True)

@@ -236,6 +236,43 @@ def test_a_killed_worker_is_back_and_the_others_never_noticed(supervisor):
     assert len(program.workers()) == 2
 
 
+@pytest.mark.parametrize("who", ["worker", "controller"])
+def test_a_child_that_gives_no_sign_of_life_is_killed_and_followed(supervisor, who):
+    program = supervisor(workers=2, look=0.2).ready()
+    others = [program.workers()[1], *([program.controller()] if who == "worker" else [program.workers()[0]])]
+    hung = program.workers()[0] if who == "worker" else program.controller()
+    os.kill(hung, signal.SIGSTOP)
+    name = "worker 0" if who == "worker" else "controller"
+    program.wait_for(f"{name} is killed: it gives no sign of life .*process={hung}")
+    program.wait_for(f"{name} died: killed by SIGKILL")
+    program.wait_for(f"{name} is back")
+    assert all(map(alive, others))
+    assert program.log.count("no sign of life") == 1
+
+
+def test_a_child_that_hangs_before_it_serves_is_killed_as_well(supervisor, tmp_path):
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders" / "worker-hangs").touch()
+    program = supervisor(workers=1, look=0.2)
+    program.wait_for("worker 0 is killed: it gives no sign of life")
+    program.cancel("worker-hangs")
+    program.ready()
+
+
+def test_all_stopped_together_and_going_on_nobody_was_silent(tmp_path):
+    """A machine that is suspended, a container that is paused."""
+    with Standins(tmp_path, own_group=True).settings(workers=2, look=0.2) as program:
+        program.ready()
+        os.killpg(program.pid, signal.SIGSTOP)
+        with pytest.raises(AssertionError, match="passed"):
+            program.wait_for("anything at all", after=program.mark, patience=1.5)
+        os.killpg(program.pid, signal.SIGCONT)
+        mark = program.mark
+        program.wait_for("reloaded", after=program.reload())
+        assert "no sign of life" not in program.log
+        assert not [line for line in program.lines[:mark] if "died" in line]
+
+
 def test_a_new_controller_knows_that_it_had_a_predecessor(supervisor):
     program = supervisor().ready()
     program.wait_for("controller told reborn=False")
@@ -245,7 +282,7 @@ def test_a_new_controller_knows_that_it_had_a_predecessor(supervisor):
 
 
 def test_children_hold_no_descriptors_of_others(supervisor):
-    """stdin, stdout, stderr, the channel, the pages, the lifeline, the end to say ready by; nothing else, ever."""
+    """stdin, stdout, stderr, the channel, the pages, the lifeline, the end for signs of life; nothing else, ever."""
     program = supervisor(workers=3).ready()
     first = int(program.wait_for(r"controller told .*fds=(\d+)")[1])
     for _ in range(3):

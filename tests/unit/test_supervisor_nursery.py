@@ -7,7 +7,7 @@ import pytest
 
 from failover.launch import CONTROLLER_SLOT
 from failover.supervisor import nursery
-from failover.supervisor.nursery import NEVER, Generation, Nursery, Seat
+from failover.supervisor.nursery import Generation, Nursery, Seat
 from failover.supervisor.sockets import open_channel
 
 
@@ -39,7 +39,7 @@ def test_a_birth_that_fails_is_tried_again_a_second_later_and_leaks_nothing(empt
     with monkeypatch.context() as patch:
         patch.setattr(nursery, "fork", no_room) if call == "fork" else patch.setattr(os, "pipe", no_room)
         assert empty.tend(100.0) == []
-    assert (one.pid, one.due, one.ready_end) == (0, 101.0, -1)
+    assert (one.pid, one.due, one.signs_end) == (0, 101.0, -1)
     assert files() == before
     assert empty.nearest() == 101.0
     monkeypatch.setattr(nursery, "fork", lambda *_: 4_000_000)
@@ -47,7 +47,7 @@ def test_a_birth_that_fails_is_tried_again_a_second_later_and_leaks_nothing(empt
     assert one.pid == 0
     empty.tend(101.0)
     assert one.pid == 4_000_000
-    empty._forget_ready_end(one)
+    empty._forget_signs_end(one)
     empty.seats.clear()
 
 
@@ -55,7 +55,7 @@ def test_nobody_is_born_while_a_controller_leaves(empty):
     leaving, other = seat(CONTROLLER_SLOT), seat()
     leaving.pid, leaving.leaving = 4_000_000, True
     empty.seats += [leaving, other]
-    assert empty.nearest() == NEVER
+    assert empty.nearest() == empty._look_at
     empty.give_up(leaving)
     assert empty.nearest() == 0.0
     empty.seats.clear()

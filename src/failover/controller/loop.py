@@ -7,8 +7,6 @@ time is stamped here and nowhere below; the core knows monotonic seconds only.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import time
 from dataclasses import replace
@@ -145,9 +143,7 @@ class Controller:
             self.switch = self._from_before(lasting) or Switch(self._rules, self.backups, monotonic())
         self._tell()
         self._start(self._recorder.begin(self.switch.verdict, reborn=told is not None))
-        with contextlib.suppress(OSError):
-            os.write(self._launch.ready, READY)
-            os.close(self._launch.ready)
+        self._launch.sign(READY)
         self._handle(self._asked_early or Tick())
         if wish := observing(self.switch.helm.pin, observe=self._launch.settings.observe):
             self.steer(wish)

@@ -11,7 +11,9 @@ import uvloop
 from failover.controller.desk import Desk
 from failover.controller.loop import Controller
 from failover.controller.recorder import Recorder
+from failover.launch import ALIVE, SIGN_EVERY_S
 from failover.observe import log
+from failover.observe.shortage import tell_of_memory
 from failover.settings.secrets import secrets_of
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ def run(
     gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    tell_of_memory(loop, log.get("controller"))
+    _live(launch, loop)
     store = open_store(launch.settings)
     courier = hire_courier(launch.settings, store)
     pages: Pages | None = None
@@ -56,3 +60,9 @@ def run(
         courier.close()
         store.close()
     return 0
+
+
+def _live(launch: Launch, loop: asyncio.AbstractEventLoop) -> None:
+    """Give a sign of life, now and again and again for as long as the loop turns."""
+    launch.sign(ALIVE)
+    loop.call_later(SIGN_EVERY_S, _live, launch, loop)

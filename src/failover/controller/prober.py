@@ -22,7 +22,9 @@ from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
 from failover.core.model import PRIMARY, ErrorType, Target
 from failover.dial import dial
-from failover.faults import Fault, translate
+from failover.faults import OUR_OWN, Fault, translate
+from failover.observe import log
+from failover.observe.shortage import Shortage
 
 if TYPE_CHECKING:
     import socket
@@ -97,6 +99,7 @@ class Prober:
         self._loop = loop
         self._client_tls = tls
         self._certificates = Reader()
+        self._shortage = Shortage(log.get("controller"), "targets cannot be probed, their verdicts stay as they are")
 
     async def probe(self, target: Target, within: float) -> Result:
         """Ask the target once, within so many seconds."""
@@ -119,6 +122,10 @@ class Prober:
             fault = Fault(ErrorType.PROXY_INTERNAL_ERROR, "this machine was too busy to hear of an answer in time")
         if fault is None:
             fault = self._judge(target, answer.status)
+        if fault is not None and fault.error in OUR_OWN:
+            self._shortage.begins(fault.detail)
+        else:
+            self._shortage.ends()
         if fault is None:
             signal = Signal(Source.PROBE, target.alias, good=True, latency=latency)
         else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import msgspec
 
 from failover import __version__
-from failover.controller import lines
+from failover.controller import boot, lines
 from failover.controller.facts import probe_fact
 from failover.controller.ledger import Ledger
 from failover.controller.readable import readable
@@ -138,13 +138,13 @@ class Recorder:
             record = msgspec.msgpack.decode(kept.state, type=Record)
         except msgspec.DecodeError:
             return
-        wall = _wall()
+        wall = boot.wall_of(record, _wall())
         told = kept.document
         if told.primary.url != self._settings.primary.url:
             if not told.resolved:
                 self._end_of_another(record, told, wall)
             return
-        record.seen = max(record.seen, self._alive - record.began_unix)
+        record.seen = max(record.seen, min(self._alive, wall) - record.began_unix)
         want = self._incidents.resume(record, monotonic(), wall, reborn=reborn, verdict=verdict)
         self._known = record.id
         self._recurrence = told.recurrence
@@ -300,7 +300,9 @@ class Recorder:
         lines.incident(told)
 
     def _document(self, record: Record) -> Document:
-        return document(record, self._incidents.after(monotonic()), self._setting())
+        age = self._incidents.after(monotonic())
+        boot.mark(record, age)
+        return document(record, age, self._setting())
 
     def _keep(self, told: Document, record: Record, *, tell: bool) -> None:
         state = msgspec.msgpack.encode(record)

@@ -17,7 +17,9 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from failover.core.model import Address, ErrorType, Target
-from failover.faults import Fault
+from failover.faults import OUR_OWN, Fault, translate
+from failover.observe import log
+from failover.observe.shortage import Shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,6 +64,7 @@ class Resolver:
     ) -> None:
         self._loop = loop
         self._on_news = on_news
+        self._shortage = Shortage(log.get("controller"), "names cannot be looked up")
         self._names: dict[str, _Name] = {}
         for target in targets:
             self._names.setdefault(target.host, _Name(target.host, [])).aliases.append(target.alias)
@@ -125,7 +128,10 @@ class Resolver:
         if not name.lookups:
             self._arm(name, "overdue", _OVERDUE, self._overdue)
         name.lookups += 1
-        threading.Thread(target=self._look_up, args=(name,), daemon=True, name=f"look up {name.host}").start()
+        try:
+            threading.Thread(target=self._look_up, args=(name,), daemon=True, name=f"look up {name.host}").start()
+        except RuntimeError:
+            self._answered(name, Fault(ErrorType.PROXY_INTERNAL_ERROR, "this machine has no room for another thread"))
 
     def _arm(self, name: _Name, what: str, after: float, then: Callable[[_Name], None]) -> None:
         if what in name.timers:
@@ -138,9 +144,13 @@ class Resolver:
         try:
             found = socket.getaddrinfo(name.host, None, type=socket.SOCK_STREAM)
             answer = in_turn(str(entry[4][0]) for entry in found)
-        except (OSError, UnicodeError) as error:
-            words = (error.strerror if isinstance(error, OSError) else None) or "the name cannot be asked for"
-            answer = Fault(ErrorType.DNS_ERROR, f"{name.host} ({words.lower()})")
+        except OSError as error:
+            if not isinstance(error, socket.gaierror):
+                answer = translate(error, connecting=True)  # no descriptor to ask with, say
+            else:
+                answer = Fault(ErrorType.DNS_ERROR, f"{name.host} ({(error.strerror or str(error)).lower()})")
+        except UnicodeError:
+            answer = Fault(ErrorType.DNS_ERROR, f"{name.host} (the name cannot be asked for)")
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
             self._loop.call_soon_threadsafe(self._answered, name, answer)
 
@@ -150,7 +160,9 @@ class Resolver:
         if isinstance(answer, Fault):
             self._failed(name, answer)
             return
-        before, was_bad = name.addresses, name.fault is not None
+        self._shortage.ends()
+        before = name.addresses
+        was_bad = name.fault is not None and name.fault.error not in OUR_OWN
         name.fault = None
         if set(answer) != set(before):  # in another order they are the same: name servers rotate them
             name.addresses = answer
@@ -164,11 +176,21 @@ class Resolver:
         self._failed(name, Fault(ErrorType.DNS_TIMEOUT, f"{name.host} (no name server answered)"))
 
     def _failed(self, name: _Name, fault: Fault) -> None:
-        news = name.fault is None
+        if fault.error in OUR_OWN:
+            self._unable(name, fault)
+            return
+        news = name.fault is None or name.fault.error in OUR_OWN
         name.fault = fault
         name.settled.set()
         if news:
             self._tell(name, name.addresses)
+
+    def _unable(self, name: _Name, fault: Fault) -> None:
+        """We could not even ask, which is no news of the name."""
+        self._shortage.begins(fault.detail)
+        if not name.addresses:
+            name.fault = name.fault or fault
+            name.settled.set()
 
     def _tell(self, name: _Name, before: tuple[str, ...], *, again: bool = False) -> None:
         self._on_news(News(name.host, tuple(name.aliases), before, name.addresses, name.fault, again))

@@ -64,10 +64,14 @@ class PathTally:
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """See above. `seen` is the age at which something was last written here."""
+    """See above. `seen` is the age at which something was last written here. `began_monotonic` is when it began on the
+    clock of that `boot` of the machine, for who goes on with it while the wall clock may have been set.
+    """
 
     id: str
     began_unix: float
+    boot: str = ""
+    began_monotonic: float = 0.0
     resolved: bool = False
     exercise: Exercise | None = None
     episode: int = 1

@@ -42,6 +42,12 @@ def open_folder(folder: Path) -> tuple[sqlite3.Connection, int]:
             raise
 
 
+def open_file(folder: Path) -> sqlite3.Connection:
+    """The connection alone, for who holds the lock. Raises StoreError as above."""
+    with _sentences(folder):
+        return _open(folder / FILE)
+
+
 def open_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")

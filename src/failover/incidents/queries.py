@@ -282,3 +282,23 @@ def resend(connection: sqlite3.Connection, incident: str, channels: tuple[str, .
                 _WANTED,
                 (incident, channel, *found, at),
             )
+
+
+# From one database to another
+
+
+def bring(source: sqlite3.Connection, home: sqlite3.Connection) -> None:
+    """Write all that `source` knows over what `home` has, where a part of it may stand already."""
+    home.execute("PRAGMA foreign_keys = OFF")  # to replace an incident would drop its notes
+    with transaction(home, durable=True):
+        for table in ("incidents", "outbox", "memory", "ledger"):
+            found = source.execute(f"SELECT * FROM {table}")  # noqa: S608 - ours
+            columns = [name for name, *_ in found.description]
+            marks = ", ".join("?" * len(columns))
+            home.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})", found)  # noqa: S608
+        home.executemany(
+            "INSERT INTO notes (incident, at, who, text) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS"
+            " (SELECT 1 FROM notes WHERE incident = ?1 AND at = ?2 AND who = ?3 AND text = ?4)",
+            source.execute("SELECT incident, at, who, text FROM notes ORDER BY n"),
+        )
+    home.execute("PRAGMA foreign_keys = ON")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from failover.errors import StoreError
 from failover.incidents import queries
-from failover.incidents.opening import open_folder, open_memory
-from failover.incidents.place import ON_PURPOSE, find_folder
-from failover.observe import log
+from failover.incidents.place import find_folder
+from failover.incidents.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 _CLOSES_WITHIN_S = 3.0
 
-_log = log.get("incidents")
-
 T = TypeVar("T")
 Job = tuple["Future[Any]", "Callable[[sqlite3.Connection], Any]"]
 
@@ -38,14 +35,13 @@ def open_store(settings: Settings) -> SqliteStore:
 
 
 class SqliteStore:
-    """See `base.Store`. Without a folder that can be used everything is in memory, for this `reason`."""
+    """See `base.Store`. Without a folder everything is in memory, for this `reason`."""
 
     def __init__(self, folder: Path | None, reason: str = "") -> None:
         self._folder = folder
         self._reason = reason
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._opened: Future[str] = Future()
-        self._lock: int | None = None
         self._version = 0
         self._thread = threading.Thread(target=self._run, name="incidents", daemon=True)
         self._thread.start()
@@ -53,36 +49,22 @@ class SqliteStore:
     # -- the thread
 
     def _run(self) -> None:
-        connection = self._open()
-        self._opened.set_result(self._reason)
+        tables = Tables(self._folder, self._reason)
+        self._opened.set_result(tables.reason)
         while (job := self._jobs.get()) is not None:
             future, work = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                result = work(connection)
+                tables.look()
+                result = _ask(tables, work)
             except sqlite3.Error as error:
                 future.set_exception(StoreError(f"the store of incidents failed: {error}"))
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it, and the next one be served
                 future.set_exception(error)
             else:
                 future.set_result(result)
-        connection.close()  # the last one out leaves no WAL behind
-        if self._lock is not None:
-            os.close(self._lock)
-
-    def _open(self) -> sqlite3.Connection:
-        if self._folder is not None:
-            try:
-                connection, self._lock = open_folder(self._folder)
-            except StoreError as error:
-                self._reason = str(error)
-            else:
-                return connection
-        what = "incidents and deliveries are kept in memory, and gone when the proxy stops"
-        say = _log.info if self._reason == ON_PURPOSE else _log.warning
-        say(what, action="store.ephemeral", reason=self._reason)
-        return open_memory()
+        tables.close()
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -159,3 +141,13 @@ class SqliteStore:
 
     def prune(self, before: float) -> Future[int]:
         return self._do(lambda connection: queries.prune(connection, before))
+
+
+def _ask(tables: Tables, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Ask once more where the disk was at fault, and not the question."""
+    try:
+        return work(tables.connection)
+    except sqlite3.Error as error:
+        if not tables.give_way(error):
+            raise
+    return work(tables.connection)

@@ -170,6 +170,10 @@ class Lane:
             if (after := refusal.verdict.after) is not None:
                 everywhere = refusal.verdict.everywhere
                 office.hush(self.channel.format if everywhere else self.channel.key, office.schedule.asked(after))
+        except (OSError, MemoryError) as error:
+            # This machine has no descriptor, thread or memory for it: a plainer form would not go either.
+            words = (error.strerror if isinstance(error, OSError) else None) or "not enough memory"
+            outcome = Verdict(then=Then.RETRY, reason="this machine could not send it", words=words.lower())
         except Exception as error:  # noqa: BLE001 - a form that we cannot write must not keep a plainer one back
             lines.unwritable(self.channel, telling.document)
             outcome = Verdict(then=Then.PLAINER, reason="it could not be written", words=type(error).__name__)

@@ -21,7 +21,10 @@ async def of(telling: Telling) -> bytes | None:
     """A PNG, for a rich message alone. A picture that fails never keeps a message from going."""
     if telling.rung is not Rung.RICH:
         return None
-    return await asyncio.get_running_loop().run_in_executor(None, _draw, telling.document)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, _draw, telling.document)
+    except OSError:  # no thread to draw it in
+        return None
 
 
 def _draw(document: Document) -> bytes | None:

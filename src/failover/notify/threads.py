@@ -5,6 +5,7 @@ A pool would be full when a name server hangs, and an exit would wait for it (`r
 
 from __future__ import annotations
 
+import errno
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -17,7 +18,10 @@ _T = TypeVar("_T")
 
 
 class Threads(ThreadPoolExecutor):
-    """A daemon thread for each call. A loop takes nothing but a ThreadPoolExecutor as its own."""
+    """A daemon thread for each call, OSError where this machine has no room for one.
+
+    A loop takes nothing but a ThreadPoolExecutor as its own.
+    """
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         future: Future[_T] = Future()
@@ -32,5 +36,8 @@ class Threads(ThreadPoolExecutor):
             else:
                 future.set_result(result)
 
-        threading.Thread(target=call, name="courier's", daemon=True).start()
+        try:
+            threading.Thread(target=call, name="courier's", daemon=True).start()
+        except RuntimeError:
+            raise OSError(errno.EAGAIN, "no room for another thread") from None
         return future

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from failover.observe import log
+from failover.observe.shortage import Shortage
 from failover.proxy import answers
 from failover.proxy.downstream import Downstream
 from failover.proxy.tls import Tls
@@ -35,6 +38,7 @@ class Listener:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._servers: list[asyncio.AbstractServer] = []
+        self._shortage = Shortage(log.get("worker"), "there is no room for more clients, they are turned away")
 
     async def start(self, sockets: tuple[socket.socket, ...]) -> None:
         worker = self._worker
@@ -45,6 +49,15 @@ class Listener:
                     lambda: Downstream(worker) if tls is None else _secured(worker, tls), sock=sock, backlog=BACKLOG
                 ),
             )
+
+    def look(self) -> None:
+        """Whether there is a descriptor for another client. libuv closes whom it cannot take, and tells nobody."""
+        try:
+            os.close(os.dup(self._worker.launch.lifeline))
+        except OSError as error:
+            self._shortage.begins((error.strerror or str(error)).lower())
+        else:
+            self._shortage.ends()
 
     def stop(self) -> None:
         """Accept no more; connections already made go on."""

@@ -117,7 +117,8 @@ class Upstream(asyncio.Protocol):
             if self in self.pool.idle:
                 self.pool.idle.remove(self)
             return
-        if self._head is not None:
+        ours = exc is not None and not isinstance(exc, OSError)  # no memory left in the middle of a callback, say
+        if self._head is not None and not ours:
             fault = Fault(ErrorType.HTTP_RESPONSE_INCOMPLETE, "the answer was cut off")
         elif exc is not None:
             fault = translate(exc, connecting=False)

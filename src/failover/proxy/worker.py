@@ -6,12 +6,10 @@ What the five stops share lives here: the clock, the pools, the counters, the wa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import hashlib
 import ipaddress
 import itertools
-import os
 import random
 import secrets
 import signal
@@ -24,7 +22,9 @@ from failover.channel import Answered, Doubted, Failure
 from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
+from failover.launch import ALIVE, READY, SIGN_EVERY_S
 from failover.observe import log
+from failover.observe.shortage import tell_of_memory
 from failover.proxy.client import Clients
 from failover.proxy.cors import Cors
 from failover.proxy.evidence import Evidence
@@ -52,7 +52,7 @@ TICK_S = 0.05
 """How coarse the clock is: all deadlines are looked after by one timer, none has one of its own."""
 
 _CLIENT_TICKS = 10
-_COUNTER_TICKS = 20
+_COUNTER_TICKS = round(SIGN_EVERY_S / TICK_S)
 _RACE_TICK_S = 0.02
 _LATE_S = 0.25
 _SUSPECTING_S = 1.0
@@ -121,9 +121,7 @@ class Worker:
 
     async def _serve(self) -> None:
         await self._listener.start(self.launch.listening)
-        with contextlib.suppress(OSError):
-            os.write(self.launch.ready, b"\x01")
-            os.close(self.launch.ready)
+        self.launch.sign(READY)
 
     def drain(self) -> None:
         """Accept no more, finish what is under way, and stop (spec section 12)."""
@@ -177,10 +175,13 @@ class Worker:
                 downstream.expire()
             for tunnel in [t for t in self.tunnels if t.deadline < now]:
                 tunnel.expire()
-        if self._ticks % _COUNTER_TICKS == 0 and self.line.up:
-            self._learn()
-            self.line.send(self._counters())
-            self._tell_evidence()
+        if self._ticks % _COUNTER_TICKS == 0:
+            self.launch.sign(ALIVE)
+            self._listener.look()
+            if self.line.up:
+                self._learn()
+                self.line.send(self._counters())
+                self._tell_evidence()
         self._stop_when_idle()
 
     def _counters(self) -> Counters:
@@ -381,6 +382,7 @@ def run(launch: Launch) -> int:
     gc.freeze()  # what the supervisor loaded is shared and immortal: the collector need not look at it
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    tell_of_memory(loop, log.get("worker"))
     worker = Worker(launch, loop)
     worker.start()
     try:

@@ -121,6 +121,10 @@ class Supervisor:
             self._on_death(seat, pid, status)
         for seat in self._nursery.tend(self._now):
             self._on_overdue(seat)
+        for seat in self._nursery.look(self._now):
+            why = "it gives no sign of life"
+            _log.error(f"{seat.name} is killed", action="failover.child_killed", reason=why, process=seat.pid)
+        systemd.watchdog()
         self._advance()
 
     def _advance(self) -> None:

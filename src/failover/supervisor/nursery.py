@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from failover.launch import CONTROLLER_SLOT, Launch
+from failover.launch import CONTROLLER_SLOT, READY, Launch
 from failover.observe import log
 from failover.supervisor.child import Pace, Run, fork
 from failover.supervisor.sockets import url_of
@@ -29,6 +29,9 @@ _log = log.get("supervisor")
 
 NEVER = float("inf")
 _FORK_AGAIN_AFTER = 1.0
+_FORK_TOLD_EVERY = 60
+_LOOK_EVERY = 3.0
+_SILENT_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +58,8 @@ class Seat:
     """The place of the controller or of one worker. Children die; the seat stays until its child is dismissed.
 
     `pid` is 0 while nobody sits in it: then `due` is the moment for the next birth. `leaving`: its child was told to
-    leave, and is killed at `kill_at`. Times are monotonic seconds.
+    leave, and is killed at `kill_at`. `silent` is at how many looks in a row its child had given no sign of life,
+    `unborn` how many births in a row this machine had no room for. Times are monotonic seconds.
     """
 
     run: Run
@@ -67,7 +71,9 @@ class Seat:
     born: float = 0.0
     died: float | None = None
     ready: bool = False
-    ready_end: int = -1
+    signs_end: int = -1
+    silent: int = 0
+    unborn: int = 0
     leaving: bool = False
     kill_at: float = NEVER
     killed: bool = False
@@ -98,10 +104,11 @@ class Nursery:
         self._lifeline, self._lifeline_kept = os.pipe()
         self.held: set[socket.socket] = {channel.socket, pages.socket}
         self.seats: list[Seat] = []
+        self._look_at = time.monotonic() + _LOOK_EVERY
 
     def nearest(self) -> float:
         """The next moment at which `tend` has something to do, or NEVER."""
-        return min((seat.kill_at if seat.pid else self._due(seat) for seat in self.seats), default=NEVER)
+        return min([self._look_at, *(seat.kill_at if seat.pid else self._due(seat) for seat in self.seats)])
 
     def tend(self, now: float) -> list[Seat]:
         """Bear who is due. Kill and return those who should have left by now."""
@@ -113,6 +120,22 @@ class Nursery:
             if not seat.pid and now >= self._due(seat):
                 self._bear(seat, now)
         return overdue
+
+    def look(self, now: float) -> list[Seat]:
+        """Kill and return those who have given no sign of life for too long. Looks are counted, not seconds: where all
+        of us were stopped together, a machine that was suspended say, nobody has been silent meanwhile.
+        """
+        if now < self._look_at:
+            return []
+        self._look_at = now + _LOOK_EVERY
+        hung = []
+        for seat in self.seats:
+            if seat.pid and not seat.leaving:
+                seat.silent = 0 if self._heard(seat) else seat.silent + 1
+                if seat.silent == _SILENT_LOOKS:
+                    os.kill(seat.pid, signal.SIGKILL)
+                    hung.append(seat)
+        return hung
 
     def dismiss(self, seat: Seat, kill_at: float) -> None:
         """Tell a child to finish and leave, and keep its seat for nobody else."""
@@ -149,14 +172,14 @@ class Nursery:
             seat = next((seat for seat in self.seats if seat.pid == pid), None)
             if seat is None:
                 continue
+            self._forget_signs_end(seat)
             seat.pid, seat.ready, seat.died = 0, False, now
-            self._forget_ready_end(seat)
             gone.append((seat, pid, status))
 
     def close(self) -> None:
         """Leave nothing open and nobody alone: whoever is still there sees the lifeline end, and is killed."""
         for seat in self.seats:
-            self._forget_ready_end(seat)
+            self._forget_signs_end(seat)
             if seat.pid:
                 os.kill(seat.pid, signal.SIGKILL)
                 os.waitpid(seat.pid, 0)
@@ -175,10 +198,12 @@ class Nursery:
     def _bear(self, seat: Seat, now: float) -> None:
         generation = seat.generation
         try:
-            seat.ready_end, ready = os.pipe()
+            seat.signs_end, signs = os.pipe()
         except OSError as error:
             self._not_born(seat, error, now)
             return
+        os.set_blocking(seat.signs_end, False)
+        os.set_blocking(signs, False)
         launch = Launch(
             settings=generation.settings,
             channel=self._channel.address,
@@ -191,7 +216,7 @@ class Nursery:
             upstream_tls=generation.upstream_tls,
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
-            ready=ready,
+            signs=signs,
             public=generation.addresses,
             pages=self._pages.address,
             pages_listening=self._pages.socket if seat.is_controller else None,
@@ -200,45 +225,61 @@ class Nursery:
         try:
             seat.pid = fork(seat.run, launch, partial(self._leave_behind, launch))
         except OSError as error:
-            os.close(seat.ready_end)
+            os.close(seat.signs_end)
             self._not_born(seat, error, now)
             return
         finally:
-            os.close(ready)
-        seat.born = time.monotonic()
-        os.set_blocking(seat.ready_end, False)
-        self._selector.register(seat.ready_end, selectors.EVENT_READ, partial(self._on_ready, seat))
+            os.close(signs)
+        seat.born, seat.silent, seat.unborn, seat.killed = time.monotonic(), 0, 0, False
+        self._selector.register(seat.signs_end, selectors.EVENT_READ, partial(self._on_sign, seat))
 
     def _not_born(self, seat: Seat, error: OSError, now: float) -> None:
-        seat.ready_end, seat.due = -1, now + _FORK_AGAIN_AFTER
-        _log.error(
-            f"cannot start {seat.name}",
-            action="failover.child_not_born",
-            reason=error.strerror,
-            next_try=f"in {_FORK_AGAIN_AFTER:g} s",
-        )
+        seat.signs_end, seat.due = -1, now + _FORK_AGAIN_AFTER
+        if seat.unborn % _FORK_TOLD_EVERY == 0:
+            _log.error(
+                f"cannot start {seat.name}",
+                action="failover.child_not_born",
+                reason=error.strerror,
+                next_try=f"each {_FORK_AGAIN_AFTER:g} s",
+            )
+        seat.unborn += 1
 
     def _leave_behind(self, launch: Launch) -> None:
         """In a child: close what is the supervisor's or another child's, so that what they close is really closed."""
         os.close(self._lifeline_kept)
         for seat in self.seats:
-            if seat.ready_end >= 0:
-                os.close(seat.ready_end)
+            if seat.signs_end >= 0:
+                os.close(seat.signs_end)
         for one in self.held.difference(launch.sockets):
             one.close()
 
-    def _on_ready(self, seat: Seat) -> None:
-        said = os.read(seat.ready_end, 16)
-        self._forget_ready_end(seat)
+    def _on_sign(self, seat: Seat) -> None:
+        """One that does not serve yet has given a sign. Once it serves nobody is woken by its signs any more."""
+        said = os.read(seat.signs_end, 64)
+        seat.silent = 0
         if not said:
+            self._forget_signs_end(seat)
             return  # it is dying; the reaping tells how
+        if READY not in said:
+            return
         seat.ready = True
+        self._selector.unregister(seat.signs_end)
         if seat.died is not None:
             away = time.monotonic() - seat.died
             _log.info(f"{seat.name} is back", action="failover.child_back", process=seat.pid, duration=away)
 
-    def _forget_ready_end(self, seat: Seat) -> None:
-        if seat.ready_end >= 0:
-            self._selector.unregister(seat.ready_end)
-            os.close(seat.ready_end)
-            seat.ready_end = -1
+    def _heard(self, seat: Seat) -> bool:
+        """Whether it has given a sign since the last look. Who does not serve yet is heard at once."""
+        if not seat.ready:
+            return False
+        try:
+            return bool(os.read(seat.signs_end, 4096))
+        except BlockingIOError:
+            return False
+
+    def _forget_signs_end(self, seat: Seat) -> None:
+        if seat.signs_end >= 0:
+            if not seat.ready:
+                self._selector.unregister(seat.signs_end)
+            os.close(seat.signs_end)
+            seat.signs_end = -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 
 from failover.errors import StartError
 
@@ -17,17 +18,20 @@ def notify(*lines: str) -> None:
     if address[:1] not in {"/", "@"}:
         return
     path = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-        try:
-            end.setblocking(False)
-            end.sendto("\n".join(lines).encode(), path)
-        except OSError:
-            return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.setblocking(False)
+        end.sendto("\n".join(lines).encode(), path)
 
 
 def reloading() -> None:
     """Say that a reload began; `Type=notify-reload` wants the moment with it, in microseconds."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def watchdog() -> None:
+    """Say that the supervisor still turns, where the service manager wants to know (`WatchdogSec=`, 10 s and up)."""
+    if os.environ.get("WATCHDOG_USEC") and os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
+        notify("WATCHDOG=1")
 
 
 def activated() -> tuple[socket.socket, ...]:

@@ -82,8 +82,9 @@ def test_every_action_is_on_the_page():
     source = Path(lines.__file__).parents[1]
     files = [Path(lines.__file__), source / "notify" / "lines.py", *(source / "incidents").glob("*.py")]
     files += [*(source / "admin").glob("*.py"), source / "supervisor" / "sockets.py"]
+    files += [source / "observe" / "shortage.py"]
     files += [source / "supervisor" / "certificate.py"]
-    actions = {action for file in files for action in re.findall(r'action="([a-z.]+)"', file.read_text())}
+    actions = {action for file in files for action in re.findall(r'action="([a-z_.]+)"', file.read_text())}
     page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
     rooms = "admin|certificate|drill|failover|target|dns|controller|network|incident|notification|store"
-    assert actions == set(re.findall(rf"`((?:{rooms})\.[a-z]+)`", page))
+    assert actions == set(re.findall(rf"`((?:{rooms})\.[a-z_]+)`", page))

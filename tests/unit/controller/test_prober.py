@@ -7,17 +7,24 @@ import errno
 import socket
 import ssl
 import struct
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import structlog.testing
 import trustme
 
 from failover import __version__
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
+from failover.core.health import says_nothing
 from failover.core.model import ErrorType
 from failover.dial import dial, upstream_tls
 from failover.faults import Fault
 from failover.settings.model import Settings
+from support import weather
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = 30.0
@@ -388,20 +395,11 @@ async def test_the_next_address_is_tried_when_one_refuses():
 
 
 async def test_the_next_address_is_tried_while_one_hangs():
-    loop = asyncio.get_running_loop()
-
-    class HalfHungLoop:
-        create_task = staticmethod(loop.create_task)
-
-        @staticmethod
-        async def sock_connect(sock, address):
-            if address[0] == "127.0.0.2":
-                await asyncio.Event().wait()
-            await loop.sock_connect(sock, address)
-
-    async with Origin() as origin:
-        with await dial(HalfHungLoop, (("127.0.0.2", origin.port), ("127.0.0.1", origin.port))) as sock:
-            assert sock.getpeername()[0] == "127.0.0.1"
+    with weather.swallows() as hung:
+        async with Origin() as origin:
+            addresses = (("127.0.0.1", urlsplit(hung).port), ("127.0.0.1", origin.port))
+            with await dial(asyncio.get_running_loop(), addresses) as sock:
+                assert sock.getpeername() == addresses[1]
 
 
 @pytest.mark.parametrize(
@@ -414,14 +412,44 @@ async def test_the_next_address_is_tried_while_one_hangs():
         ((errno.EMFILE,), ErrorType.CONNECTION_LIMIT_REACHED),
     ],
 )
-async def test_the_most_telling_failure_is_told(numbers, error):
-    class FailingLoop:
-        create_task = staticmethod(asyncio.get_running_loop().create_task)
+async def test_the_most_telling_failure_is_told(monkeypatch, numbers, error):
+    async def fails(_loop, address):
+        raise OSError(address[1], "no")
 
-        @staticmethod
-        async def sock_connect(_sock, address):
-            raise OSError(address[1], "no")
-
+    monkeypatch.setattr("failover.dial._connect", fails)
     with pytest.raises(Fault) as failed:
-        await dial(FailingLoop, tuple(("127.0.0.1", number) for number in numbers))
+        await dial(asyncio.get_running_loop(), tuple(("127.0.0.1", number) for number in numbers))
     assert failed.value.error is error
+
+
+_DIALS = """
+import os, socket, uvloop
+from failover.dial import dial
+with socket.create_server(("127.0.0.1", 0)) as server:
+    loop = uvloop.new_event_loop()
+    loop.run_until_complete(dial(loop, (server.getsockname(),))).close()
+    print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux shows the threads of a process")
+def test_no_thread_is_needed_to_connect():
+    """One that could not be made would end the process: libuv aborts."""
+    told = subprocess.run([sys.executable, "-c", _DIALS], capture_output=True, text=True, check=True)
+    assert told.stdout == "1\n"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_what_we_lack_ourselves_says_nothing_of_the_target_and_is_told_once(monkeypatch, number):
+    def lacking(*_, **__):
+        raise OSError(number, "lacking")
+
+    async with Origin() as origin:
+        with prober_for(f"http://127.0.0.1:{origin.port}") as (prober, made):
+            with structlog.testing.capture_logs() as log:
+                with monkeypatch.context() as lack:
+                    lack.setattr("failover.dial.socket.socket", lacking)
+                    results = [await prober.probe(made.primary, LONG) for _ in range(3)]
+                assert {says_nothing(result.signal) for result in results} == {True}
+                assert (await prober.probe(made.primary, LONG)).signal.good
+            assert [line["action"] for line in log] == ["failover.shortage", "failover.shortage_over"]

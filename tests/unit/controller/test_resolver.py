@@ -1,10 +1,12 @@
 """Names to addresses: with a `getaddrinfo` that the test holds in its hand."""
 
 import asyncio
+import errno
 import socket
 import threading
 
 import pytest
+import structlog.testing
 
 from failover.controller import resolver as resolver_module
 from failover.controller.resolver import Resolver, in_turn, without_asking
@@ -195,3 +197,52 @@ def test_families_take_turns():
     assert in_turn(["::1", "::2", "::1", "1.1.1.1"]) == ("::1", "1.1.1.1", "::2")
     assert in_turn(["1.1.1.1", "1.1.1.2"]) == ("1.1.1.1", "1.1.1.2")
     assert in_turn([]) == ()
+
+
+# We could not even ask: that is no news of the name
+
+
+def no_descriptors(*_, **__):
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def no_threads(*_, **__):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "what", "error"),
+    [
+        ("resolver.socket.getaddrinfo", no_descriptors, ErrorType.CONNECTION_LIMIT_REACHED),
+        ("resolver.threading.Thread.start", no_threads, ErrorType.PROXY_INTERNAL_ERROR),
+    ],
+    ids=["descriptors", "threads"],
+)
+async def test_a_name_that_we_cannot_ask_for_is_no_failure_of_the_name(names, monkeypatch, lacking, what, error):
+    monkeypatch.setattr(resolver_module, "_EVERY_UNTIL_KNOWN", 0.02)
+    names.answers["app.test"] = ["192.0.2.1"]
+    listening = Listening(APP)
+    with monkeypatch.context() as lack, structlog.testing.capture_logs() as log:
+        lack.setattr(f"failover.controller.{lacking}", what)
+        async with listening:
+            for _ in range(resolver_module._MOST_LOOKUPS + 2):
+                listening.resolver.refresh(APP)
+                with pytest.raises(Fault) as told:
+                    await listening.resolver.first(APP)
+                assert told.value.error is error
+        assert [line["action"] for line in log] == ["failover.shortage"]
+        assert listening.news.empty()
+    async with listening:
+        assert (await listening.next()).addresses == ("192.0.2.1",)
+        assert listening.resolver.fault(APP) is None
+
+
+async def test_known_addresses_stay_as_they_are_while_nobody_can_be_asked(names, monkeypatch):
+    names.answers["app.test"] = ["192.0.2.1"]
+    async with Listening(APP) as listening:
+        await listening.next()
+        monkeypatch.setattr("failover.controller.resolver.socket.getaddrinfo", no_descriptors)
+        listening.resolver._answered(listening.resolver._names["app.test"], Fault(ErrorType.PROXY_INTERNAL_ERROR, ""))
+        assert listening.resolver.addresses(APP) == (("192.0.2.1", 80),)
+        assert listening.resolver.fault(APP) is None
+        assert listening.news.empty()

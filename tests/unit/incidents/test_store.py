@@ -310,17 +310,6 @@ def test_a_document_that_cannot_be_read_is_no_end(tmp_path):
         assert now(store.load("inc_002")) is None
 
 
-def test_a_full_disk_is_an_error_and_the_store_goes_on(tmp_path):
-    with a_store(tmp_path) as store:
-        now(store.save(sparse(), b""))
-        now(store._do(lambda connection: connection.execute("PRAGMA max_page_count = 20")))
-        with pytest.raises(StoreError, match="full"):
-            now(store.save(opened(), b"x" * 1_000_000, ("a",)))
-        now(store._do(lambda connection: connection.execute("PRAGMA max_page_count = 1000000")))
-        now(store.save(opened(), b"y", ("a",)))
-        assert len(now(store.outbox(("a",)))) == 1
-
-
 def test_nobody_else_may_read_it(tmp_path):
     with a_store(tmp_path / "new") as store:
         now(store.opened())

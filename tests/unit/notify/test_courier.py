@@ -406,3 +406,42 @@ def test_occasions_are_the_events_of_the_generic_webhook(store):
         tell.settled(gone)
         tell(opened(episode=2))
         assert receiver.wait_for(3).payload["type"] == Occasion.REOPENED
+
+
+@pytest.mark.parametrize("lack", [OSError(24, "Too many open files"), MemoryError()], ids=["descriptors", "memory"])
+def test_what_this_machine_lacks_delays_a_message_and_never_ends_it(store, monkeypatch, lack):
+    """However often: no plainer form would go either, and it is nobody's refusal."""
+    from failover.notify import post
+
+    made, tries = post.session, []
+
+    def session(*args):
+        tries.append(1)
+        if len(tries) <= 5:
+            raise lack
+        return made(*args)
+
+    monkeypatch.setattr(post, "session", session)
+    with FakeSlack() as fake, at_work(store, fake) as tell:
+        tell(opened())
+        tell.settled(told_open)
+    assert len(_news(fake)) == 1
+    assert len(tries) == 6
+
+
+def test_a_message_without_a_thread_to_draw_its_picture_in_goes_without(store, monkeypatch):
+    start, refused = threading.Thread.start, []
+
+    def no_room(thread):
+        if thread.name == "courier's" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_room)
+    with FakeDiscord() as fake, at_work(store, fake) as tell:
+        tell(opened())
+        tell.settled(told_open)
+    assert refused
+    assert len(_news(fake)) == 1
+    assert not fake.taken[0].files
