@@ -19,6 +19,10 @@ instructions: environment
 chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
+fuzz: environment
+	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest tests/unit tests/integration/test_whole_exchanges.py -m hypothesis
+	$(PYTHON) tests/fuzz/run.py
+
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
@@ -32,4 +36,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench instructions chaos docs environment clean
+.PHONY: all check test bench instructions chaos fuzz docs environment clean
