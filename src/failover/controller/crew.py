@@ -80,7 +80,7 @@ class Crew:
     def _hello(self, peer: Peer, hello: Hello) -> None:
         launch = self._launch
         if not secrets.compare_digest(hello.token.encode(), launch.token.encode()):
-            if launch.ancestor and secrets.compare_digest(hello.token, launch.ancestor):
+            if launch.ancestor and secrets.compare_digest(hello.token.encode(), launch.ancestor.encode()):
                 self._inherit(hello)
             peer.close()
             return

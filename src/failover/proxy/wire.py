@@ -243,6 +243,8 @@ class HeadReader:
         del lines[-2:], lines[0]
         head.lines.append(line)
         known = self._response_lines.apply(head, lines, raw)
+        if status == 101 and not head.upgrade:
+            raise Malformed(502, "101 without the name of a protocol")  # llhttp, when it is asked, says so as well
         head.body = 0 if status in _NO_BODY else head.length
         if status == 204 and head.length not in (0, UNTIL_CLOSE):
             head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
