@@ -12,6 +12,7 @@ from failover.core.model import Kind, Target
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
+_SHOWN = 200
 _ZONE = re.compile(r"[A-Za-z0-9._~-]*")
 
 # Hosts that serve files and nothing else. What is not listed is taken for a full second app.
@@ -36,12 +37,13 @@ def parse_target(url: str, alias: str, kind: str = "auto") -> Target:
     text = re.sub(r"^([^:/?#]*://)?.*@", r"\g<1>***@", url, flags=re.DOTALL)
     if not url:
         raise ValueError("is empty; expected an address such as https://myapp.com")
-    if "://" not in url:
-        raise ValueError(f"{text!r} has no scheme; write http://{text} or https://{text}")
-    if re.search(r"[\x00-\x20\x7f]", url):
+    text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    if re.search(r"[\x00-\x20\x7f-\x9f]", url):
         raise ValueError(f"{text!r} has a space or a control character in it")
     if re.search(r"[\ud800-\udfff]", url):
         raise ValueError(f"{text!r} has bytes in it that are no UTF-8")
+    if "://" not in url:
+        raise ValueError(f"{text!r} has no scheme; write http://{text} or https://{text}")
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -49,10 +49,10 @@ def fuzz(name, seconds, work, *, merge):
     target = importlib.import_module(f"fuzz.targets.{name}")
     dictionary = [f"-dict={DICTIONARIES / target.DICTIONARY}.dict"]
     limits = [f"-max_total_time={seconds}", f"-timeout={ONE_INPUT_S}", f"-max_len={LONGEST_INPUT}"]
-    out = said(name, [str(fresh), str(known), *dictionary, *limits, f"-artifact_prefix={found}/{name}-"])
+    code, out = said(name, [str(fresh), str(known), *dictionary, *limits, f"-artifact_prefix={found}/{name}-"])
     executions = re.findall(r"^#(\d+)\s", out, re.MULTILINE)
     coverage = re.findall(r"cov: (\d+) ft: (\d+)", out)
-    crashed = sorted({path.name for path in found.iterdir()} - before)
+    crashed = sorted({path.name for path in found.iterdir()} - before) or [f"exit code {code}"] * bool(code)
     lines, features = coverage[-1] if coverage else ("0", "0")
     print(
         f"{name:18} {int(executions[-1]) if executions else 0:>10,} executions in {time.monotonic() - began:4.0f} s, "
@@ -60,18 +60,18 @@ def fuzz(name, seconds, work, *, merge):
         + (f"FOUND {', '.join(crashed)}" if crashed else "nothing found"),
         flush=True,
     )
-    if crashed or not executions:
-        print(out[max(out.find("=== Uncaught"), 0) :][-4000:], flush=True)
+    if crashed:
+        print(out[out.find("=== Uncaught") :][:4000], flush=True)
     elif merge:
         said(name, ["-merge=1", f"-max_len={LONGEST_INPUT}", str(known), str(fresh)])
-    return not crashed and bool(executions)
+    return not crashed
 
 
 def said(name, options):
     environ = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
     command = [sys.executable, __file__, "--begin", name, "--", *options]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=False)
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
+    return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def main():
