@@ -194,7 +194,7 @@ class Downstream(asyncio.Protocol):
     def _read_part_of_head(self, data: bytes) -> None:
         if len(data) > MAX_HEAD:
             self._refuse(431, f"The head is larger than {MAX_HEAD} bytes.")
-        elif _BARE_NEWLINE.search(data):
+        elif _BARE_NEWLINE.search(data, max(len(self._buffer) - 1, 0) if self._in_head else 0):  # in what is new
             self._refuse(400, "Lines end in CR LF.")
         elif self.half_closed:
             self._close(linger=False)  # the rest of it will never come
