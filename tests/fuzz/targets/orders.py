@@ -18,7 +18,7 @@ from failover.admin import api
 from failover.cli.ask import exchange
 from failover.cli.control import Proxy
 from failover.errors import UnreachableError
-from fuzz.parts import taken_apart
+from fuzz.parts import taken_apart, text
 
 DICTIONARY = "json"
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -58,6 +58,9 @@ class Connection:
 
 def one(data):
     data, _ = taken_apart(data)
+    named = api.Api(SimpleNamespace(who=lambda _: text(data)))._who(None, "")  # by a header, as aiohttp reads it
+    named.encode()
+    assert named.isprintable()
     for kind in ORDERS:
         try:
             order = _loop.run_until_complete(api._read(request(data, "application/json"), kind))

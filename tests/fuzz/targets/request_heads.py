@@ -5,7 +5,8 @@
    and with bytes behind it.
 3. Whatever is accepted is read alike by llhttp and by h11: method, fields, length of the body.
 4. What a target is told of it is one request for llhttp, with the same method and the same length of its body.
-5. No field of one hop goes on, nor one that Connection names; and to a static backup no secret.
+5. A client that is not trusted says nothing of itself that is believed.
+6. No field of one hop goes on, nor one that Connection names; and to a static backup no secret.
 """
 
 from __future__ import annotations
@@ -114,7 +115,11 @@ def goes_on(raw, head):
         ours |= {b"authorization"} if pool is proxy.backup else set()
         stayed = {name for name in named & set(values) if not name.startswith(b"x-forwarded-")} - ours - set(expected)
         assert not stayed, stayed
+        for said in (client.nearest(mine), client.scheme(mine), client.host(mine)):
+            assert not set(said) & set(b"\r\n\0")
+        assert 0 <= client.number(mine) < 1 << 32
         if client is proxy.stranger:
+            assert (client.nearest(mine), client.scheme(mine)) == (b"192.0.2.7", b"http")
             assert values[b"x-forwarded-for"] == [b"192.0.2.7"]
         if pool is proxy.backup:
             assert b"cookie" not in values
