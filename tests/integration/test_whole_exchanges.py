@@ -253,7 +253,7 @@ def judge(street):
         elif request.method in {"PUT", "DELETE"} and not request.keyed:
             assert times <= 2, f"{name} was sent {times} times"
         assert times <= 4
-    judge_what_is_left(street)
+    assert not street.left_behind()
 
 
 def judge_answer(request, name, told):
@@ -273,18 +273,3 @@ def judge_answer(request, name, told):
         assert told.body == body, (len(told.body), len(body))
     if answer.framing == "chunked" and request.version == "1.1":
         assert told.trailers == (b"X-Sum: %d" % answer.size,)
-
-
-def judge_what_is_left(street):
-    worker = street.worker
-    assert not worker.downstreams
-    assert not worker.overflow
-    assert not worker.tunnels
-    assert not worker.hold.waiting
-    assert not worker._rescues
-    for pool in worker.pools.values():
-        assert not pool.open
-        assert not pool.idle
-        assert not pool._connecting
-    assert len(street.process.ends) == 1  # the way to the controller
-    assert all(file.closed for file in street.process.files)

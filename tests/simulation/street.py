@@ -158,6 +158,22 @@ class Street:
                 break
         self.loop.run_for(_QUIET)
 
+    def left_behind(self):
+        """What the worker still has after the end of all connections."""
+        worker, pools = self.worker, self.worker.pools.values()
+        things = {
+            "clients": worker.downstreams,
+            "clients above the limit": worker.overflow,
+            "tunnels": worker.tunnels,
+            "held writes": worker.hold.waiting,
+            "rescues": worker._rescues,
+            "connections to targets": [one for pool in pools for one in (*pool.open, *pool.idle)],
+            "tries to connect": [one for pool in pools for one in pool._connecting],
+            "sockets": list(self.process.ends)[1:],  # the first is the way to the controller
+            "files": [file for file in self.process.files if not file.closed],
+        }
+        return {name: found for name, found in things.items() if found}
+
     def close(self):
         self.loop.wind_up()
 
@@ -175,9 +191,11 @@ class Street:
         self.worker._told(Told(Routing(Verdict(verdict), 0.0, 0, 0, states, share=50)))
 
 
-def play(stage, script):
+def play(stage, script, prepare=None):
     stage.chance.seed(0)
     stage.world = street = Street(stage, script)
+    if prepare is not None:
+        prepare(street)
     try:
         street.run()
     finally:
@@ -276,6 +294,61 @@ def written(name, request):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+class Stranger(asyncio.Protocol):
+    """A client that sends these pieces, whatever they are, a moment apart, and closes its half in the end."""
+
+    def __init__(self, street, pieces):
+        self.street = street
+        self.got = b""
+        street.loop.at(street.clock.now + 0.02, self._connect, pieces)
+
+    def _connect(self, pieces):
+        loop = self.street.loop
+        self.end = self.street.public.connect(Line(lambda: 0.001), None, ("198.51.100.1", 1))
+        self.end.begin(self)
+        for n, piece in enumerate([*pieces, None]):
+            loop.at(loop.time() + 0.002 * n, self._send, piece)
+
+    def _send(self, piece):
+        if not self.end.is_closing():
+            if piece is None:
+                self.end.write_eof()
+            else:
+                self.end.write(piece)
+
+    def data_received(self, data):
+        self.got += data
+
+
+class Babbler(asyncio.Protocol):
+    """A target that says these pieces to whatever it is sent, and then closes (1), resets (2), or waits first (0)."""
+
+    def __init__(self, street, pieces, end):
+        self.street = street
+        self.pieces = pieces
+        self.ends = end
+
+    def connection_made(self, transport):
+        self.end = transport
+
+    def data_received(self, data):
+        loop = self.street.loop
+        pieces, self.pieces = self.pieces, []
+        for n, piece in enumerate(pieces):
+            loop.at(loop.time() + 0.002 * n, self._write, piece)
+        if pieces:
+            later = 0.002 * len(pieces) if self.ends else 10.0
+            loop.at(loop.time() + later, self._end)
+
+    def _end(self):
+        self.end.lingers = self.ends != 2
+        self.end.abort()
+
+    def _write(self, piece):
+        if not self.end.is_closing():
+            self.end.write(piece)
+
+
 class Host:
     """One target."""
 
@@ -320,17 +393,18 @@ class Talk(asyncio.Protocol):
         for line in lines:
             name, _, value = line.partition(b": ")
             fields.setdefault(name.lower(), value)
-        name = fields[b"x-name"].decode()
+        name = fields.get(b"x-name", b"").decode("latin-1")
         self._say(first.endswith(b" HTTP/1.1"), "a head that is none", head)
         self._say(not self._answering, "a request before the answer to the one before was over", name, self._answering)
-        self._say(fields.get(b"connection") is None, "a field of one hop has passed", head)
-        self._say(first.split(b" ")[1] == f"/{name}".encode(), "head and fields of two requests", head)
+        self._say(fields.get(b"connection") in {None, b"upgrade"}, "a field of one hop has passed", head)
+        known = self.street.requests.get(name)
+        self._say(known is None or first.split(b" ")[1] == f"/{name}".encode(), "fields of two requests", head)
         self._buffer = rest
         self._length = -1 if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
         self._request = Received(name, first.split(b" ")[0].decode(), self.host.alias)
         self.street.ledger.append(self._request)
-        self.answer = self.street.requests[name].answer
-        self._answering = name
+        self.answer = known.answer if known is not None else Answer()
+        self._answering = name or "a stranger's"
         if self.answer.early and self._length:
             self._begin(self._request)
         return self._read_body()
