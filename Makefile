@@ -20,8 +20,8 @@ chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
 fuzz: environment
-	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest tests/unit tests/integration/test_whole_exchanges.py -m hypothesis
 	$(PYTHON) tests/fuzz/run.py
+	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -m hypothesis tests/unit tests/integration/test_whole_exchanges.py
 
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new

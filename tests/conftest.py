@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 settings.register_profile(
     "explore",
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES") or 5000),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES") or 1000),
     database=None,
     deadline=None,
     print_blob=True,

@@ -277,8 +277,8 @@ async def test_the_body_of_a_bad_answer_alone_is_kept(answer, settings, body, le
     assert result.headers.get("Server") is None
 
 
-async def test_no_error_page_ends_the_probing():
-    """Python reads no number of more than 4300 digits; a probe that raised was waited for for ever."""
+async def test_no_error_page_makes_a_probe_raise():
+    """Python reads no number of more than 4300 digits: the probe was a mistake of ours then, and not the 503 it was."""
     page = b"<title>&#" + b"1" * 4400 + b";</title><p>busy"
     head = b"HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page)
     result = await answered(head + page)
