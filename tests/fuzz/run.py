@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ def begin(name, options):
     sys.setrecursionlimit(1000)
     with atheris.instrument_imports(include=["failover"], enable_loader_override=False):
         target = importlib.import_module(f"fuzz.targets.{name}")
-    atheris.Setup([name, *options], target.one)
+    myself = shlex.join([sys.executable, __file__, "--begin", name, "--"])  # a merge starts it again, through a shell
+    atheris.Setup([myself, *options], target.one)
     atheris.Fuzz()
 
 
