@@ -25,6 +25,10 @@ chaos: environment
 crashes: environment
 	CRASHES=100 $(PYTHON) -m pytest tests/integration/test_crashes.py
 
+fuzz: environment
+	$(PYTHON) tests/fuzz/run.py
+	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -m hypothesis tests/unit tests/integration/test_whole_exchanges.py
+
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
@@ -38,4 +42,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check audit test bench instructions chaos crashes docs environment clean
+.PHONY: all check audit test bench instructions chaos crashes fuzz docs environment clean

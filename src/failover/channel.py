@@ -179,7 +179,7 @@ class Peer(asyncio.Protocol):
             del buffer[: 4 + size]
             try:
                 message = self._decode(raw)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):  # no msgpack, no UTF-8, nested without end
                 self.close()
                 return
             self._on_message(self, message)
@@ -197,5 +197,7 @@ class Peer(asyncio.Protocol):
         transport.write(len(raw).to_bytes(4, "big") + raw)
 
     def close(self) -> None:
+        """End it; what has come already is not heard any more."""
+        self._buffer.clear()
         if self._transport is not None:
             self._transport.abort()

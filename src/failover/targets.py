@@ -13,6 +13,9 @@ from failover.settings.secret import mask_wrong
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
+_SHOWN = 200
+_ZONE = re.compile(r"[A-Za-z0-9._~-]*")
+
 # Hosts that serve files and nothing else. What is not listed is taken for a full second app.
 _STATIC_HOSTS = re.compile(
     r"(^|\.)("
@@ -34,10 +37,13 @@ def parse_target(url: str, alias: str, kind: str = "auto") -> Target:
     text = mask_wrong(url)
     if not url:
         raise ValueError("is empty; expected an address such as https://myapp.com")
+    text = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    if re.search(r"[\x00-\x20\x7f-\x9f]", url):
+        raise ValueError(f"{text!r} has a space or a control character in it")
+    if re.search(r"[\ud800-\udfff]", url):
+        raise ValueError(f"{text!r} has bytes in it that are no UTF-8")
     if "://" not in url:
         raise ValueError(f"{text!r} has no scheme; write http://{text} or https://{text}")
-    if re.search(r"[\x00-\x20\x7f]", url):
-        raise ValueError(f"{text!r} has a space or a control character in it")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -71,6 +77,8 @@ def _host(host: str, text: str) -> str:
     if not host:
         raise ValueError(f"{text!r} has no host; expected an address such as https://myapp.com")
     if ":" in host:
+        if not _ZONE.fullmatch(host.partition("%")[2]):
+            raise ValueError(f"{text!r} has an IPv6 zone with characters that no interface may have")
         try:
             return str(ipaddress.IPv6Address(host))
         except ValueError:

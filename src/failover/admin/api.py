@@ -251,7 +251,7 @@ class Api:
         return self._office.hub.sheet.state
 
     def _who(self, request: web.Request, given: str) -> str:
-        return plain(given) or self._office.who(request)
+        return plain(given) or plain(self._office.who(request))
 
 
 def plain(text: str) -> str:
@@ -283,8 +283,10 @@ async def _read(request: web.Request, kind: type[T]) -> T:
     body = await request.read()
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise web.HTTPBadRequest(text=str(error)) from None
+    except RecursionError:
+        raise web.HTTPBadRequest(text="the order is nested too deeply") from None
 
 
 def _seconds(given: float | str | None, least: float, most: float) -> float | None:

@@ -175,7 +175,7 @@ class Dashboard:
 
     async def _done(self, request: web.Request, given: dict[str, str]) -> str:
         order, desk = given.get("order", ""), self._office.desk
-        who = plain(given.get("who", ""))[:80] or self._office.who(request)
+        who = plain(given.get("who", ""))[:80] or plain(self._office.who(request))
         seconds = parse_duration(given["for"]) if given.get("for", "").strip() else None
         future: Future[str]
         match order:

@@ -103,6 +103,6 @@ def exchange(connection: socket.socket, request: bytes, timeout: float, name: st
         connection.settimeout(max(0.001, deadline - time.monotonic()))
     head, _, body = bytes(raw).partition(b"\r\n\r\n")
     words = head.split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit() or len(words[1]) != 3:
         raise UnreachableError(f"what answers on {name} does not speak HTTP")
     return int(words[1]), body

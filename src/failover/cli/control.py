@@ -59,7 +59,7 @@ class Proxy:
         status, raw = self._exchange(method, path, body)
         try:
             said = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if status == 200 and said is not None:
             return _harmless(said)
@@ -78,7 +78,7 @@ class Proxy:
         if body is not None:
             fields += ["Content-Type: application/json", f"Content-Length: {len(data)}"]
         lines = [f"{method} {path} HTTP/1.0", f"Host: {self._host}", "Connection: close", *fields, "", ""]
-        request = "\r\n".join(lines).encode("latin-1", "replace") + data
+        request = "\r\n".join(lines).encode(errors="replace") + data
         try:
             with self._connect() as connection:
                 return exchange(connection, request, self._timeout, self.name)
@@ -182,7 +182,7 @@ def _harmless(said: Any) -> Any:
     if isinstance(said, list):
         return [_harmless(one) for one in said]
     if isinstance(said, dict):
-        return {key: _harmless(one) for key, one in said.items()}
+        return {plain(key): _harmless(one) for key, one in said.items()}
     return said
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from failover.core.memory import Memory
+from failover.core.record import Record
 
 _encode = msgspec.msgpack.Encoder().encode
+_UNREADABLE = (ValueError, RecursionError)  # another version's, no msgpack, no UTF-8, nested without end
 _decode = msgspec.msgpack.Decoder(Memory).decode
+_decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
 class Lasting(msgspec.Struct, frozen=True):
@@ -46,7 +49,15 @@ def decode(raw: bytes) -> Memory | None:
     """The memory, or None when there is none that this version can read."""
     try:
         return _decode(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
+        return None
+
+
+def decode_record(raw: bytes) -> Record | None:
+    """The teller's record of an incident, or None as above."""
+    try:
+        return _decode_record(raw)
+    except _UNREADABLE:
         return None
 
 
@@ -57,5 +68,5 @@ def encode_lasting(lasting: Lasting) -> bytes:
 def decode_lasting(raw: bytes) -> Lasting | None:
     try:
         return _decode_lasting(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None

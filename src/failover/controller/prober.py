@@ -7,7 +7,6 @@ exactly one result within its time.
 from __future__ import annotations
 
 import asyncio
-import html
 import re
 from dataclasses import dataclass, field
 from time import monotonic
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from failover import __version__
 from failover.controller.answer import Answer
 from failover.controller.describe import Reader
-from failover.controller.readable import readable
+from failover.controller.readable import readable, unescaped
 from failover.core.alike import Look
 from failover.core.events import Signal, Source
 from failover.core.headers import host_to_send
@@ -237,7 +236,7 @@ def look_of(target: Target, answer: Answer) -> Look:
     return Look(
         status=answer.status,
         content_type=answer.headers.get("Content-Type", ""),
-        title=html.unescape(title[1]) if title else "",
+        title=unescaped(title[1]) if title else "",
         length=answer.length,
         location=location.removeprefix(here) if f"{location}/".startswith(f"{here}/") else location,
         server=answer.server,

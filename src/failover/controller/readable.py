@@ -15,6 +15,7 @@ _FOR_TEXT = re.compile(r"(utf-?(8|16)|us-ascii|ascii|latin|iso|windows|cp\d|koi|
 _UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|svg|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _FRAME = re.compile(r"<iframe\b[^>]{0,400}?\bsrc\s*=\s*[\"']?([^\"'\s>]{1,200})[^>]*>", re.IGNORECASE)
 _INLINE = re.compile(r"</?(a|abbr|b|code|em|font|i|small|span|strong|u|wbr)\b[^>]*>", re.IGNORECASE)
+_NO_SIGN = re.compile(r"&#[0-9]{8,};?")  # Python makes no number of more than 4300 digits
 _TAG = re.compile(r"<[/!?a-z][^>]*(?:>|\Z)", re.IGNORECASE)
 
 _SECRETS = re.compile(
@@ -37,9 +38,14 @@ def readable(body: bytes, content_type: str) -> str:
     """The first 1024 characters of a body as text, secrets masked, HTML without its markup."""
     text = _decoded(body, content_type)
     if "html" in content_type.lower() or text.lstrip()[:1] == "<":
-        text = html.unescape(_without_markup(text))
+        text = unescaped(_without_markup(text))
     lines = (" ".join(clean.split()) for clean in map(_printable, text.splitlines()))
     return "\n".join(_masked(line) for line in lines if line)[:LONGEST]
+
+
+def unescaped(text: str) -> str:
+    """The text with its character references read."""
+    return html.unescape(_NO_SIGN.sub("\ufffd", text))
 
 
 def _decoded(body: bytes, content_type: str) -> str:

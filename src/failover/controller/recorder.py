@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import msgspec
 
 from failover import __version__
-from failover.controller import boot, lines
+from failover.controller import boot, lines, memory
 from failover.controller.facts import probe_fact
 from failover.controller.ledger import Ledger
 from failover.controller.readable import readable
@@ -26,7 +26,6 @@ from failover.core.facts import Described, Met, Named, Probed, Seen, Usual
 from failover.core.findings import NameFact
 from failover.core.incident import Incidents, Stage, Want
 from failover.core.model import PRIMARY, ErrorType, Verdict
-from failover.core.record import Record
 from failover.core.story import Setting, document
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from failover.core.document import Certificate, Document
     from failover.core.facts import Fact
     from failover.core.model import Kind
+    from failover.core.record import Record
     from failover.incidents.base import Kept, Store, Totals
     from failover.notify.base import Courier
     from failover.settings.model import Settings
@@ -134,9 +134,8 @@ class Recorder:
         self._every("look", _LOOK_EVERY_S, self._look)
 
     def _resume(self, kept: Kept, verdict: Verdict, *, reborn: bool) -> None:
-        try:
-            record = msgspec.msgpack.decode(kept.state, type=Record)
-        except msgspec.DecodeError:
+        record = memory.decode_record(kept.state)
+        if record is None:
             return
         wall = boot.wall_of(record, _wall())
         told = kept.document

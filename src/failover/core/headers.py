@@ -17,7 +17,7 @@ _INTERNAL_NAME = re.compile(r"(^|\.)(local|localhost|internal|intranet|lan|home|
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _COOKIE_DOMAIN = re.compile(rb";[ \t]*domain[ \t]*=[ \t]*\.?([^;\s]*)[ \t]*", re.IGNORECASE)
 _COOKIE_PATH = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)([^;\s]*)", re.IGNORECASE)
-_REFRESH = re.compile(rb"(?i)^([ \t]*[0-9.]*[ \t]*[;,][ \t]*url[ \t]*=[ \t]*[\"']?)(.*?)([\"']?[ \t]*)$")
+_REFRESH = re.compile(rb"(?i)[ \t]*(?:[0-9.]+[ \t]*)?[;,][ \t]*url[ \t]*=[ \t]*[\"']?")
 
 
 def host_to_send(target: Target, mode: str) -> str | None:
@@ -74,7 +74,11 @@ def location_rewriter(target: Target) -> Callable[[bytes, bytes, bytes], bytes]:
 def rewrite_refresh(value: bytes, rewrite: Callable[[bytes], bytes]) -> bytes:
     """`Refresh: 5; url=…` with its address rewritten."""
     match = _REFRESH.match(value)
-    return value if match is None else match[1] + rewrite(match[2]) + match[3]
+    if match is None:
+        return value
+    url = value[match.end() :].rstrip(b" \t")
+    url = url[:-1] if url.endswith((b'"', b"'")) else url
+    return match[0] + rewrite(url) + value[match.end() + len(url) :]
 
 
 def rewrite_cookie(value: bytes, target: Target, public_host: bytes) -> bytes:

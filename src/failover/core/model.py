@@ -97,14 +97,19 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """Host and port as a Host header has them: the port only where it is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+        """Host and port as a Host header has them: the port only where it is not the scheme's own, and never the zone
+        of an IPv6 address, which means something on this machine alone (RFC 6874 section 4).
+        """
+        return self._at(self.host.partition("%")[0])
 
     @property
     def url(self) -> str:
         """The address for people: no user, no password, no query."""
-        return f"{self.scheme}://{self.authority}{self.base_path}"
+        return f"{self.scheme}://{self._at(self.host)}{self.base_path}"
+
+    def _at(self, host: str) -> str:
+        host = f"[{host}]" if ":" in host else host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _WANTED = "INSERT INTO outbox (incident, channel, wanted_episode, wanted_status,
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Document).decode
+_UNREADABLE = (ValueError, RecursionError)  # another version's, no JSON, no UTF-8, nested without end
 
 
 @contextlib.contextmanager
@@ -83,7 +84,7 @@ def save(connection: sqlite3.Connection, told: Document, state: bytes, channels:
 
 def newest(connection: sqlite3.Connection) -> Kept | None:
     for document, state in connection.execute("SELECT document, state FROM incidents ORDER BY started DESC, id DESC"):
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             return Kept(_decode(document), state)
     return None
 
@@ -92,7 +93,7 @@ def load(connection: sqlite3.Connection, incident: str) -> Document | None:
     found = connection.execute("SELECT document FROM incidents WHERE id = ?", (incident,)).fetchone()
     if found is None:
         return None
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*_UNREADABLE):
         return _with_notes(connection, _decode(found[0]))
     return None
 
@@ -119,7 +120,7 @@ def listed(connection: sqlite3.Connection, most: int) -> list[Document]:
     """The newest first, those that this version can read."""
     found = []
     for (raw,) in connection.execute("SELECT document FROM incidents ORDER BY started DESC, id DESC LIMIT ?", (most,)):
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(*_UNREADABLE):
             found.append(_with_notes(connection, _decode(raw)))
     return found
 

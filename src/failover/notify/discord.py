@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -86,10 +86,16 @@ def judged(answer: Answer) -> Verdict | None:
         scope = answer.headers.get("x-ratelimit-scope", "")
         everywhere = bool(said.get("global")) or scope == "global" or not said
         return replace(verdict, after=verdict.after if after is None else after, everywhere=everywhere)
-    if said.get("code") in _NEEDS_THREAD:
+    if _code(said) in _NEEDS_THREAD:
         return replace(verdict, then=Then.BROKEN)
     return verdict
 
 
 def _gone(answer: Answer) -> bool:
-    return as_object(answer).get("code") in _GONE
+    return _code(as_object(answer)) in _GONE
+
+
+def _code(said: dict[str, Any]) -> int:
+    """The number that Discord gives an error, 0 where there is none."""
+    code = said.get("code")
+    return code if isinstance(code, int) else 0

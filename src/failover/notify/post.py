@@ -104,6 +104,6 @@ def as_object(answer: Answer) -> dict[str, Any]:
     """The JSON object in an answer, or an empty one."""
     try:
         found = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

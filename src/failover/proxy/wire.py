@@ -249,6 +249,8 @@ class HeadReader:
         del lines[-2:], lines[0]
         head.lines.append(line)
         known = self._response_lines.apply(head, lines, raw)
+        if status == 101 and not head.upgrade:
+            raise Malformed(502, "101 without the name of a protocol")  # llhttp, when it is asked, says so as well
         head.body = 0 if status in _NO_BODY else head.length
         if status < 200 or status == 204:
             _without_body(head)

@@ -30,6 +30,7 @@ _SEVERAL = frozenset(key for key, setting in SETTINGS.items() if setting.several
 
 # Kubernetes and Docker links set such variables for a service that is called failover.
 _OF_THE_PLATFORM = re.compile(r"FAILOVER_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
 _CLOSE = 0.8
 
 
@@ -50,6 +51,7 @@ def load(given: Mapping[str, object], environ: Mapping[str, str], told: Iterable
     mistakes = [*told, *_misspelt_variables(environ)]
     found, contents = _find(given, environ)
     mistakes += contents.mistakes
+    mistakes += _take_out_no_texts(found)
     settings = None
     texts = {key: [one.text for one in finds] if key in _SEVERAL else finds[0].text for key, finds in found.items()}
     try:
@@ -165,6 +167,13 @@ def _mistakes(detail: ErrorDetails, found: _Finds, quiet: set[str] | None) -> It
             yield _mistake(found[key][place].source, key, sentence)
     elif key in found:  # a default that depends on a wrong value fails too, and is nobody's mistake
         yield _mistake(found[key][0].source, key, str(context.get("error", detail["msg"])))
+
+
+def _take_out_no_texts(found: _Finds) -> Iterator[Mistake]:
+    """Flags and variables are bytes for the system; what is no UTF-8 comes with surrogates, and nobody can read it."""
+    for key in [key for key, finds in found.items() if any(map(_NO_TEXT.search, (one.text for one in finds)))]:
+        first = next(one for one in found.pop(key) if _NO_TEXT.search(one.text))
+        yield _mistake(first.source, key, "has bytes in it that are no UTF-8")
 
 
 def _mistake(source: Source, key: str, sentence: str) -> Mistake:

@@ -42,9 +42,8 @@ class Listen:
 
 def quoted(text: str) -> str:
     """The text as the user wrote it, short and harmless on a terminal."""
-    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    # Bytes of a command line that are no UTF-8 come as surrogates, which nothing can print.
-    return json.dumps(shown, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    text = json.dumps(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…", ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

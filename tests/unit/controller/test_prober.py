@@ -284,6 +284,14 @@ async def test_the_body_of_a_bad_answer_alone_is_kept(answer, settings, body, le
     assert result.headers.get("Server") is None
 
 
+async def test_no_error_page_makes_a_probe_raise():
+    """Python reads no number of more than 4300 digits: the probe was a mistake of ours then, and not the 503 it was."""
+    page = b"<title>&#" + b"1" * 4400 + b";</title><p>busy"
+    head = b"HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page)
+    result = await answered(head + page)
+    assert (result.status, result.body) == (503, "\ufffd\nbusy")
+
+
 async def test_a_cut_answer_keeps_what_came_of_it():
     result = await answered(b"HTTP/1.1 500 No\r\nServer: app\r\nContent-Length: 9\r\n\r\nhalf")
     assert result.signal.error is ErrorType.HTTP_RESPONSE_INCOMPLETE

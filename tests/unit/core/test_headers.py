@@ -82,3 +82,11 @@ def test_cookies(target, public, value, out):
 def test_refresh():
     assert rewrite_refresh(b"5; url=https://a/x", lambda url: url.replace(b"https://a", b"")) == b"5; url=/x"
     assert rewrite_refresh(b"5", lambda _: b"never") == b"5"
+
+
+def test_no_refresh_of_blanks_costs_more_than_its_length():
+    """64 KiB of them took half a minute once, in which a worker did nothing else."""
+    blanks = b" " * 60_000
+    for value in (b"0;url=/a" + blanks + b"b", b"0" + blanks + b"b", b"0;url=/a" + b"' " * 30_000 + b"b"):
+        assert rewrite_refresh(value, lambda url: url) == value
+    assert rewrite_refresh(b"0; url='/a'" + blanks, lambda _: b"/b") == b"0; url='/b'" + blanks

@@ -47,6 +47,7 @@ def test_not_taken(status, then):
         ({"retry-after": "nan"}, None),
         ({"retry-after": "Wed, 25 Nov 2026 08:00:30 GMT", "date": "Wed, 25 Nov 2026 08:00:00 GMT"}, 30.0),
         ({"retry-after": "Wed, 25 Nov 2026 08:00:30 GMT"}, None),
+        ({"retry-after": "Wed, 25 Nov 99999999999 08:00:30 GMT", "date": "Wed, 25 Nov 2026 08:00:00 GMT"}, None),
     ],
 )
 def test_how_long_to_wait(headers, seconds):
