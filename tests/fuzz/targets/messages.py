@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import struct
 from types import SimpleNamespace
 
 from failover.channel import Failure, Hello, Peer, Saw, Told
@@ -19,6 +21,7 @@ from fuzz.parts import pieces, taken_apart
 
 DICTIONARY = "msgpack"
 TOKEN = "the token of this supervisor"
+US = frozenset((os.geteuid(),))
 _loop = asyncio.new_event_loop()
 
 STATE = TargetState("primary", True, (("::1", 80),), Kind.REPLICA)
@@ -39,6 +42,12 @@ class Wire:
     def __init__(self):
         self.written = b""
         self.aborts = 0
+
+    def get_extra_info(self, _):
+        return self
+
+    def getsockopt(self, *_):
+        return struct.pack("iII", os.getpid(), os.geteuid(), os.getegid())  # the neighbour runs as we do
 
     def is_closing(self):
         return bool(self.aborts)
@@ -61,7 +70,7 @@ def heard(side, parts, *, leave_after=None):
         if len(messages) == leave_after:
             peer.close()
 
-    peer = Peer(side, on_message, lambda _: None)
+    peer = Peer(side, US, on_message, lambda _: None)
     wire = Wire()
     peer.connection_made(wire)
     for part in parts:
@@ -81,7 +90,7 @@ def one(data):
         if whole[0]:
             assert repr(heard(side, [data], leave_after=1)) == repr((whole[0][:1], 1))
         wire = Wire()
-        peer = Peer(side, lambda *_: None, lambda _: None)
+        peer = Peer(side, US, lambda *_: None, lambda _: None)
         peer.connection_made(wire)
         for message in sent:
             peer.send(message)
@@ -90,7 +99,7 @@ def one(data):
 
 
 def strangers(data):
-    launch = SimpleNamespace(token=TOKEN, ancestor="the token of an ancestor")
+    launch = SimpleNamespace(token=TOKEN, ancestor="the token of an ancestor", peers=US)
     told = []
     crew = Crew(launch, _loop, lambda _, message: told.append(message), lambda _: None)
     peer = crew.came()
