@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import mmap
     import socket
     import ssl
 
@@ -25,6 +26,8 @@ class Launch:
     their Hello, and nothing else.
     `slot` is a worker's number from 0, or CONTROLLER_SLOT.
     `listening` holds the public sockets for a worker, the channel's one socket for the controller.
+    `counters` is memory that the workers of one generation share, where each client's connections are counted; None
+    where nobody asks for that.
     `tls` is what a worker's clients speak there, None for plain HTTP.
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
     supervisor is dead, and the child drains and exits.
@@ -49,6 +52,7 @@ class Launch:
     pages_listening: socket.socket | None = None
     admin: tuple[socket.socket, ...] = ()
     tls: ssl.SSLContext | None = None
+    counters: mmap.mmap | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -56,5 +60,8 @@ class Launch:
         pages = (self.pages_listening,) if self.pages_listening is not None else ()
         return (*self.listening, *pages, *self.admin)
 
+
+COUNTER_CELLS = 1 << 15
+"""Counters of four bytes that each worker has in `Launch.counters`."""
 
 READY = b"\x01"

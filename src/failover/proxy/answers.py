@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from failover.faults import Fault
 
 RETRY_AFTER_S = 5
-"""What a client is told to wait before it comes back after a 503."""
+"""What a client is told to wait before it comes back after a 503 or 429."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -59,7 +59,7 @@ def error(
     ]
     if proxy_status:
         lines.append(b"Proxy-Status: " + proxy_status)
-    if status == 503:
+    if status in (429, 503):
         lines.append(b"Retry-After: %d" % RETRY_AFTER_S)
     if status == 405:
         lines.append(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")

@@ -83,7 +83,8 @@ class Relay:
         self.doubted = False
         self._choice: Choice | None = None
         if head.length:
-            self._upload = Upload(head.length, lambda: sort_of(head) is not Request.ONCE)  # it must not hold us
+            spills = self.worker.spills
+            self._upload = Upload(head.length, lambda: sort_of(head) is not Request.ONCE, spills)  # it must not hold us
         self.started = monotonic()
 
     # -- up

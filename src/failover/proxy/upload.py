@@ -20,19 +20,61 @@ KEPT = 64 * 1024
 
 _PIECE = 256 * 1024
 
+_MOST_PIECES = 64
+_MOST_SPILLED = 1 << 30
+
+
+class Spills:
+    """The room for the files of all bodies that one worker keeps: its part of 1 GiB, or one body of `max_body` bytes
+    where that is more.
+    """
+
+    def __init__(self, max_body: int, workers: int) -> None:
+        self._max_body = max_body
+        self._left = max(_MOST_SPILLED // workers, max_body)
+
+    def take(self, length: int) -> int:
+        """Bytes set aside for a body of this length; 0 when there is no room for it."""
+        wanted = self._max_body if length == CHUNKED else length
+        if wanted > self._left:
+            return 0
+        self._left -= wanted
+        return wanted
+
+    def give_back(self, taken: int) -> None:
+        self._left += taken
+
 
 class Upload:
     """The body of one request. `at_hand` says that all of it so far is kept: it can still go to another target.
 
-    `may_repeat` is asked once, when memory is not enough. `behind` says that the present target has not been sent all
-    that is kept: `more` gives the next piece. `lost` says that some of it cannot be given any more.
+    `may_repeat` is asked once, when memory is not enough, and `spills` for room on the disk. `behind` says that the
+    present target has not been sent all that is kept: `more` gives the next piece. `lost` says that some of it cannot
+    be given any more.
     """
 
-    __slots__ = ("_chunked", "_done", "_file", "_kept", "_may_repeat", "_sent", "_size", "_trailers", "at_hand", "lost")
+    __slots__ = (
+        "_chunked",
+        "_done",
+        "_file",
+        "_kept",
+        "_length",
+        "_may_repeat",
+        "_sent",
+        "_size",
+        "_spills",
+        "_taken",
+        "_trailers",
+        "at_hand",
+        "lost",
+    )
 
-    def __init__(self, length: int, may_repeat: Callable[[], bool]) -> None:
+    def __init__(self, length: int, may_repeat: Callable[[], bool], spills: Spills) -> None:
+        self._length = length
         self._chunked = length == CHUNKED
         self._may_repeat = may_repeat
+        self._spills = spills
+        self._taken = 0
         self._done = False
         self._kept: list[bytes] = []
         self._file: BinaryIO | None = None
@@ -66,6 +108,8 @@ class Upload:
         self._size += sum(map(len, pieces))
         if self._file is None:
             self._kept += pieces
+            if len(self._kept) > _MOST_PIECES:
+                self._kept = [b"".join(self._kept)]  # small ones would hold many times their size
             return self.at_hand
         return self._spill(pieces)
 
@@ -125,15 +169,18 @@ class Upload:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._spills.give_back(self._taken)
 
     def _begin_spill(self) -> None:
-        if not self._may_repeat():
+        self._taken = self._spills.take(self._length) if self._may_repeat() else 0
+        if not self._taken:
             self.close()
             return
         kept, self._kept = self._kept, []
         try:
             self._file = tempfile.TemporaryFile(buffering=0, prefix="failover-")  # noqa: SIM115 - closed with the exchange
         except OSError:
+            self._spills.give_back(self._taken)
             self.close()
             return
         self._spill(kept)

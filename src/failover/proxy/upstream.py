@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SMALL_ANSWER = 64 * 1024
 """An answer of up to this many bytes is passed on only when it is whole: its target may die in the middle of it."""
 
+_MOST_INTERIMS = 64  # of one answer: an app sends one or two, or one each few seconds while it works
+
 IDLE_S = 4.0
 """Closed before the target closes it: Node and uvicorn wait 5 s, nginx 75 s; gunicorn's threads, 2 s, are noticed."""
 
@@ -39,6 +41,7 @@ class Upstream(asyncio.Protocol):
         "_head",
         "_heard",
         "_held",
+        "_interims",
         "_left",
         "_owed",
         "_poll",
@@ -75,6 +78,7 @@ class Upstream(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._held: list[bytes] | None = None
         self._left = 0
+        self._interims = 0
         self._chunked: ChunkedReader | None = None
 
     # -- called by the event loop
@@ -241,10 +245,8 @@ class Upstream(asyncio.Protocol):
 
     def _still_sending(self) -> bool:
         """Whether the request is still on its way, over a slow link, and gets on."""
-        unsent = outstanding(self.transport)
-        gets_on = 0 < unsent < self._unsent
-        self._unsent = unsent
-        return gets_on
+        before, self._unsent = self._unsent, outstanding(self.transport)
+        return 0 < self._unsent < before
 
     # -- reading the answer
 
@@ -259,12 +261,16 @@ class Upstream(asyncio.Protocol):
                 return
             data = data[head.size :]
             if head.status >= 200:
+                self._interims = 0
                 self._frame(exchange, head, data)
                 return
             if head.status == 101:
                 self._head = head
                 exchange.switched(self, head, data)
                 return
+            self._interims += 1
+            if self._interims > _MOST_INTERIMS:
+                raise Malformed(502, "interim answers without end")
             exchange.interim(head)
             if not data:
                 return
@@ -378,15 +384,13 @@ class Upstream(asyncio.Protocol):
         exchange.upstream = None
         if exchange.reading_paused and not self.transport.is_closing():
             self.transport.resume_reading()  # that pause was this client's, not the next one's
-        if keep and head.keep_alive and (not exchange.head.length or self._is_sent(exchange)):
+        sent = not exchange.head.length or (exchange.upload_done and not self.transport.get_write_buffer_size())
+        if keep and head.keep_alive and sent:
             if head.keep_alive_timeout:
                 self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
             self.pool.put_back(self)
         else:
             self.close()
-
-    def _is_sent(self, exchange: Exchange | Rival | Witness) -> bool:
-        return exchange.upload_done and not self.transport.get_write_buffer_size()
 
     def _fail(self, fault: Fault) -> None:
         exchange = self.exchange

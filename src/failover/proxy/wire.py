@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 128
+_MOST_LINES: Final = MAX_FIELDS + 3  # with the first one, and what is split off behind the last
 
 _ORDINARY = re.compile(rb"(?![Xx]-[Ff])([!#$%&'*+.^`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
 _PLAIN = re.compile(rb"/[!$&'()*+,./0-9:;=?@A-Z^a-z|~-]*")
@@ -180,11 +181,11 @@ class HeadReader:
         if end == 3:
             return None
         if end > MAX_HEAD:
-            raise Malformed(431, f"The head is larger than {MAX_HEAD} bytes.")
+            raise too_large()
         raw = data[:end]
-        lines = raw.split(b"\r\n")
-        if len(lines) > MAX_FIELDS + 3:
-            raise Malformed(431, f"more than {MAX_FIELDS} header fields")
+        lines = raw.split(b"\r\n", _MOST_LINES)
+        if len(lines) > _MOST_LINES:
+            raise too_many()
         line = _read_line(lines[0])
         head = RequestHead(line, end)
         known = self._request_lines.apply(head, lines[1:-2], raw)
@@ -222,7 +223,7 @@ class HeadReader:
         return head
 
     def _read_response(self, raw: bytes) -> ResponseHead:
-        lines = raw.split(b"\r\n")
+        lines = raw.split(b"\r\n", _MOST_LINES)
         line = lines[0]
         status = _STATUS_LINES.get(line)
         http10 = False
@@ -238,7 +239,7 @@ class HeadReader:
             # Still answered for in HTTP/1.1: the version is each hop's own (RFC 9110 section 2.5).
             head.http10 = True
             head.keep_alive = False
-        if len(lines) > MAX_FIELDS + 3:
+        if len(lines) > _MOST_LINES:
             raise Malformed(502, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
         head.lines.append(line)
@@ -249,6 +250,16 @@ class HeadReader:
         if known:
             self._responses.remember(raw, head)
         return head
+
+
+def too_large() -> Malformed:
+    """The head of a request has too many bytes."""
+    return Malformed(431, f"The head is larger than {MAX_HEAD} bytes.")
+
+
+def too_many() -> Malformed:
+    """The head of a request has too many fields."""
+    return Malformed(431, f"more than {MAX_FIELDS} header fields")
 
 
 def _read_line(raw: bytes) -> RequestLine:

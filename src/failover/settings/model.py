@@ -19,8 +19,7 @@ from failover.settings import machine, places
 from failover.settings.amounts import duration, percent, size
 from failover.settings.certificate import KEY_FILE, server_tls
 from failover.settings.facts import Facts, Group, facts_of
-from failover.settings.places import Network, StatusRange
-from failover.settings.secret import MASK
+from failover.settings.places import TARGET, Network, StatusRange
 from failover.settings.types import SWITCH, Form, Listen, choice, quoted, whole
 from failover.targets import parse_target
 
@@ -33,15 +32,6 @@ _HOUR = 3600.0
 _DAY = 86400.0
 _BETWEEN_URLS = r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)"  # a comma may be part of an address
 _BETWEEN_WORDS = r"[,\s]+"
-
-
-def _display(target: Target) -> str:
-    """The address with its secrets masked, so that one sees that there are some."""
-    url = target.url.replace("://", f"://{MASK}@", 1) if target.authorization else target.url
-    return f"{url}?{MASK}" if target.query else url
-
-
-TARGET = Form("URL", lambda text: parse_target(text, "primary"), _display)
 
 
 class Settings(BaseModel):
@@ -163,6 +153,14 @@ class Settings(BaseModel):
         float,
         Facts(Group.TIMEOUTS, duration(0.01, 600), "Longest time that a client may take to send a request's head."),
     ] = 10.0
+    min_rate: Annotated[
+        int,
+        Facts(
+            Group.TIMEOUTS,
+            size(0, 10**9),
+            "Fewest bytes a second of a body, or taken of an answer, on the average of an idle time-out; 0: any.",
+        ),
+    ] = 240
     drain_timeout: Annotated[
         float, Facts(Group.TIMEOUTS, duration(0, _HOUR), "Longest wait for open requests when stopping or reloading.")
     ] = 30.0
@@ -257,6 +255,14 @@ class Settings(BaseModel):
         ),
     ] = Field(default_factory=lambda known: machine.default_connections(known.get("workers", 1)))
 
+    max_connections_per_client: Annotated[
+        int,
+        Facts(
+            Group.PROCESS,
+            whole(1, 1_000_000, off=True),
+            "Most connections of one client, an IPv4 address or a /64 of IPv6; a trusted proxy may have any number.",
+        ),
+    ] = 0
     state_dir: Annotated[
         Path | None,
         Facts(

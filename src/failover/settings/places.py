@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from failover.settings.secret import MASK, mask_webhook
 from failover.settings.types import Form, Listen, did_you_mean, quoted
+from failover.targets import parse_target
 
 if TYPE_CHECKING:
     from failover.core.model import Target
@@ -313,3 +314,12 @@ def parse_state_dir(text: str) -> Path:
 
 MEMORY = "memory"
 STATE_DIR = Form("FOLDER", parse_state_dir)
+
+
+def _display(target: Target) -> str:
+    """The address with its secrets masked, so that one sees that there are some."""
+    url = target.url.replace("://", f"://{MASK}@", 1) if target.authorization else target.url
+    return f"{url}?{MASK}" if target.query else url
+
+
+TARGET = Form("URL", lambda text: parse_target(text, "primary"), _display)

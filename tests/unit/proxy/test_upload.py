@@ -6,7 +6,7 @@ import pytest
 
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED
-from failover.proxy.upload import KEPT, Upload
+from failover.proxy.upload import KEPT, Spills, Upload
 
 PIECES = [bytes([n]) * 50_000 for n in range(20)]
 WHOLE = b"".join(PIECES)
@@ -17,7 +17,7 @@ def upload():
     made = []
 
     def make(length=1_000_000, *, repeatable=True):
-        made.append(Upload(length, lambda: repeatable))
+        made.append(Upload(length, lambda: repeatable, Spills(10_000_000, 1)))
         return made[-1]
 
     yield make
