@@ -16,6 +16,9 @@ bench: environment
 instructions: environment
 	$(PYTHON) bench/instructions.py
 
+siege: environment
+	$(PYTHON) bench/siege.py
+
 chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
@@ -32,4 +35,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench instructions chaos docs environment clean
+.PHONY: all check test bench instructions siege chaos docs environment clean

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.load import Load
 from support.memory import linux_only, share, sockets
+from support.origin import Origin
 from support.program import Program
 from support.raw import PATIENCE, RawOrigin, Wire, ok
 from support.tls import Files, Secured, trusting_all
@@ -32,7 +34,7 @@ QUIET = ("--workers", "1", "--check-interval", "1h")
 other_addresses = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8 without being told")
 
 
-def run(primary: RawOrigin, *args: str, backup: str = "http://127.0.0.1:1") -> Program:
+def run(primary: RawOrigin | Origin, *args: str, backup: str = "http://127.0.0.1:1") -> Program:
     return Program("--primary", primary.url, "--backup", backup, *QUIET, *args)
 
 
@@ -237,6 +239,27 @@ def test_header_bombs_are_refused_before_they_are_whole(program):
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + bomb)
             assert client.read_head().startswith(b"HTTP/1.1 431 ")
             assert client.is_closed() or client.read_all()
+
+
+@linux_only
+def test_visitors_notice_nothing_of_a_thousand_trickling_clients_and_of_header_bombs():
+    """Story 24; how much later they are answered is for `make siege` to say."""
+    with Origin("primary") as primary, run(primary, "--head-timeout", "2s") as program:
+        before = sockets(program.ready().workers())
+        with contextlib.ExitStack() as stack:
+            slow = [stack.enter_context(from_address(program, f"127.0.1.{n % 8 + 1}")) for n in range(1000)]
+            with Load(program.url, rate=200) as load:
+                for n, one in enumerate(slow):
+                    one.send(GET[: n % 10 + 1])
+                    if not n % 10:
+                        with from_address(program) as bomber:
+                            bomber.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 10_000)
+                            assert bomber.read_head().startswith(b"HTTP/1.1 431 ")
+                load.wait_for(answered=100)
+                for one in slow:
+                    assert one.read_head().startswith(b"HTTP/1.1 408 ")
+            assert not load.tally.failures, load.tally
+        wait_for_sockets(program, before + 50)  # kept to the target
 
 
 def test_interim_answers_without_end_are_no_answer(origin):
