@@ -129,7 +129,7 @@ async def slow_body(siege: Siege) -> None:
     """A byte of a body each two seconds."""
     reader, writer = await siege.connect()
     with contextlib.closing(writer):
-        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        writer.write(b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         ending = asyncio.ensure_future(reader.read())
         while not (await asyncio.wait([ending], timeout=2.0))[0]:
             writer.write(b"x")
@@ -186,7 +186,7 @@ async def dust(siege: Siege) -> None:
     """A body of chunks of one byte."""
     reader, writer = await siege.connect()
     with contextlib.closing(writer):
-        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         ending = asyncio.ensure_future(reader.read())
         while not (await asyncio.wait([ending], timeout=0.1))[0]:
             writer.write(b"1\r\nx\r\n" * 1000)

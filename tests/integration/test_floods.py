@@ -381,3 +381,25 @@ def first_flight() -> bytes:
     with contextlib.suppress(ssl.SSLWantReadError):
         hello.do_handshake()
     return outgoing.read()
+
+
+def test_pages_asked_for_by_the_dozen_leave_the_controller_its_time(origin):
+    """So many at a time; and nobody takes one of these places with a body that does not come."""
+    token = "a-token-of-some-length"
+    events = (
+        b"GET /__failover/api/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"
+        b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
+    )
+    with run(origin, "--admin-token", token) as program, contextlib.ExitStack() as stack:
+        for _ in range(70):
+            slow = stack.enter_context(from_address(program))
+            slow.send(b"POST /__failover/login HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+        statuses = []
+        for _ in range(65):
+            watcher = stack.enter_context(from_address(program))
+            watcher.send(events)
+            statuses.append(watcher.read_head().split()[1])
+        assert statuses == [b"200"] * 64 + [b"503"]
+        with from_address(program) as client:
+            answered(client, HEALTH)
+            answered(client)

@@ -130,3 +130,29 @@ def test_while_nobody_takes_it_the_client_waits(upload):
     made = upload()
     assert made.keep([b"x" * (KEPT - 1)])
     assert not made.keep([b"x"])
+
+
+def test_files_of_all_bodies_together_have_a_bound():
+    spills = Spills(1_000_000, 1100)  # the part of a worker is less than one body: it has room for one
+    first, second = (Upload(length, lambda: True, spills) for length in (1_000_000, CHUNKED))
+    for piece in PIECES:
+        assert first.send([piece]) == piece
+        second.send([piece])
+    assert first.at_hand
+    assert not second.at_hand, "it is kept, though there is no room"
+    assert not second.lost, "it is proxied once all the same"
+    first.close()
+    third = Upload(CHUNKED, lambda: True, spills)
+    for piece in PIECES:
+        third.send([piece])
+    assert third.at_hand, "room that was given back is not given again"
+    third.close()
+
+
+def test_many_small_pieces_hold_no_more_than_their_bytes():
+    made = Upload(CHUNKED, lambda: True, Spills(1_000_000, 1))
+    for _ in range(10_000):
+        made.keep([b"xy"])
+    assert len(made._kept) <= 100
+    assert made.so_far() == b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in made._kept)
+    assert b"".join(made._kept) == b"xy" * 10_000
