@@ -31,7 +31,6 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_beginning",
         "_buffer",
-        "_fresh",
         "_in_head",
         "_lingering",
         "_unsent",
@@ -56,8 +55,7 @@ class Connection(asyncio.Protocol):
         self.half_closed = False
         self._buffer = b""
         self._beginning: Beginning | None = None  # of a head
-        self._in_head = False
-        self._fresh = True  # no head has come yet
+        self._in_head: bool | None = None  # None: nothing has come yet
         self._lingering = False
         self.reading_paused = False
         self._write_paused = False
@@ -106,7 +104,7 @@ class Connection(asyncio.Protocol):
         """Since when it could have sent a head that is not here, by the worker's clock; NEVER while it owes none."""
         if self.exchange is not None or self._lingering or self._write_paused or self._buffer:
             return NEVER
-        allowed = self.worker.settings.head_timeout if self._fresh or self._in_head else self.worker.idle_timeout
+        allowed = self.worker.idle_timeout if self._in_head is False else self.worker.settings.head_timeout
         return self.deadline - allowed
 
     def make_room(self) -> None:

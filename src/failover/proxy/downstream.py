@@ -136,8 +136,8 @@ class Downstream(Connection):
                 self.deadline = worker.now + worker.settings.head_timeout
             self._read_part_of_head(beginning, data)
             return
-        self._fresh = self._in_head = False
-        if worker.crowd.refused and (no := worker.crowd.refused.get(self)):
+        self._in_head = False
+        if worker.refused and (no := worker.refused.get(self)):
             self._refuse(no.status, no.text, head)
             return
         if head.via and worker.via in head.via:
@@ -160,17 +160,20 @@ class Downstream(Connection):
             exchange.start()
             return
         self._buffer = b""
-        self._body_size = self._came = 0
+        self._body_size = 0
+        self._came = self.worker.least_progress  # its first bytes begin its time
         self._body = ChunkedReader() if length == CHUNKED else None
         self._body_left = length
-        self._resume_reading()  # the rest of it may be behind what was here already
-        self._set_deadline()
+        if self.reading_paused:
+            self._resume_reading()  # the rest of it is behind what was here already
         if head.expects_continue and end == len(data):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if end < len(data):
             self._read_body(exchange, data[end:])  # what is here already goes to the target with the head
             if self.exchange is not exchange:
                 return
+        else:
+            self._set_deadline()
         exchange.start()
         if self.half_closed and self.exchange is exchange and not exchange.upload_done:
             self._abandon()  # the rest of its body will never come
@@ -197,7 +200,10 @@ class Downstream(Connection):
             if left <= 0 and not exchange.over:
                 exchange.upload_end(b"")
             if not self._lingering:
-                self._got_on(exchange, len(data))
+                if left <= 0:
+                    self._set_deadline()
+                else:
+                    self._got_on(exchange, len(data))
             return
         if len(data) > _SLICE and data.count(b"\r\n", 0, _SLICE) > _DENSE:
             self._buffer = data[_SLICE:]

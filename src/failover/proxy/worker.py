@@ -101,6 +101,7 @@ class Worker:
         self.pages: set[Page] = set()  # that are asked for now
         self.spills = Spills(settings.max_body, settings.workers)
         self.crowd = _crowd(launch, self.stats)
+        self.refused = self.crowd.refused
         self.access_log: Callable[[Answering], None] | None = _access_log if settings.access_log else None
         self._log = log.get("worker")
         self._listener = Listener(self)

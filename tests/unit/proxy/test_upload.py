@@ -17,7 +17,7 @@ def upload():
     made = []
 
     def make(length=1_000_000, *, repeatable=True):
-        made.append(Upload(length, lambda: repeatable, Spills(10_000_000, 1)))
+        made.append(Upload(length, lambda: Spills(10_000_000, 1).take(length) if repeatable else None))
         return made[-1]
 
     yield make
@@ -134,7 +134,7 @@ def test_while_nobody_takes_it_the_client_waits(upload):
 
 def test_files_of_all_bodies_together_have_a_bound():
     spills = Spills(1_000_000, 1100)  # the part of a worker is less than one body: it has room for one
-    first, second = (Upload(length, lambda: True, spills) for length in (1_000_000, CHUNKED))
+    first, second, third = (Upload(n, lambda n=n: spills.take(n)) for n in (1_000_000, CHUNKED, CHUNKED))
     for piece in PIECES:
         assert first.send([piece]) == piece
         second.send([piece])
@@ -142,7 +142,6 @@ def test_files_of_all_bodies_together_have_a_bound():
     assert not second.at_hand, "it is kept, though there is no room"
     assert not second.lost, "it is proxied once all the same"
     first.close()
-    third = Upload(CHUNKED, lambda: True, spills)
     for piece in PIECES:
         third.send([piece])
     assert third.at_hand, "room that was given back is not given again"
@@ -150,7 +149,7 @@ def test_files_of_all_bodies_together_have_a_bound():
 
 
 def test_many_small_pieces_hold_no_more_than_their_bytes():
-    made = Upload(CHUNKED, lambda: True, Spills(1_000_000, 1))
+    made = Upload(CHUNKED, lambda: None)
     for _ in range(10_000):
         made.keep([b"xy"])
     assert len(made._kept) <= 100
