@@ -193,7 +193,9 @@ def test_a_body_in_very_small_chunks_arrives_whole(program, half_closed):
     chunks = b"".join(b"%x\r\n%b\r\n" % (n % 3 + 1, b"y" * (n % 3 + 1)) for n in range(30_000)) + b"0\r\nX: y\r\n\r\n"
     size = sum(n % 3 + 1 for n in range(30_000))
     with from_address(program) as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", chunks)
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for place in range(0, len(chunks), 30_000):  # more comes while what is there is read in parts
+            client.send(chunks[place : place + 30_000])
         if half_closed:
             client.sock.shutdown(socket.SHUT_WR)
         else:
@@ -203,6 +205,13 @@ def test_a_body_in_very_small_chunks_arrives_whole(program, half_closed):
             assert client.is_closed()
         else:
             assert client.read_answer()[1] == b"0"
+
+
+def test_requests_behind_a_body_in_very_small_chunks_are_answered(program):
+    with from_address(program) as client:
+        body = b"1\r\nx\r\n" * 650 + b"0\r\n\r\n"
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body + GET * 20)
+        assert [client.read_answer()[1] for _ in range(21)] == [b"650"] + [b"0"] * 20
 
 
 def test_chunks_that_never_end_are_a_413(origin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 from http import HTTPStatus
@@ -67,6 +68,12 @@ def error(
     if closing:
         lines.append(b"Connection: close")
     return b"\r\n".join([*lines, b"", content if body else b""])
+
+
+@functools.lru_cache(maxsize=64)
+def refusal(status: int, text: str) -> bytes:
+    """The answer to what is no request. A flood of those must cost little."""
+    return error(status, text, accept=b"", request_id=b"", proxy_status=b"", closing=True, body=True, extra=[])
 
 
 def simple(

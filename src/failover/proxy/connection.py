@@ -66,19 +66,23 @@ class Connection(asyncio.Protocol):
 
     def reply(self, status: int, text: str, head: RequestHead | None, proxy_status: bytes = b"") -> None:
         """An answer of our own."""
+        if head is None:
+            self.transport.write(answers.refusal(status, text))
+            self.close_after = True
+            return
         self.transport.write(
             answers.error(
                 status,
                 text,
-                accept=head.field(b"accept") if head else b"",
-                request_id=head.request_id if head else b"",
+                accept=head.field(b"accept"),
+                request_id=head.request_id,
                 proxy_status=proxy_status,
-                closing=self.close_after or head is None or not head.keep_alive,
-                body=head is None or head.method != b"HEAD",
-                extra=self.worker.cors.fields(head) if head else [],
+                closing=self.close_after or not head.keep_alive,
+                body=head.method != b"HEAD",
+                extra=self.worker.cors.fields(head),
             ),
         )
-        if head is None or not head.keep_alive:
+        if not head.keep_alive:
             self.close_after = True
 
     def cut(self) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 128
+_LARGE: Final = 4096
 _MOST_LINES: Final = MAX_FIELDS + 3  # with the first one, and what is split off behind the last
 
 _ORDINARY = re.compile(rb"(?![Xx]-[Ff])([!#$%&'*+.^`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
@@ -177,6 +178,8 @@ class HeadReader:
 
     def _read_request(self, data: bytes, start: int) -> RequestHead | None:
         """Read a head whose fields were not seen together before; its request line ends at `start`."""
+        if len(data) > _LARGE and _has_too_many_lines(data):
+            raise too_many()
         end = data.find(b"\r\n\r\n", start) + 4
         if end == 3:
             return None
@@ -260,6 +263,12 @@ def too_large() -> Malformed:
 def too_many() -> Malformed:
     """The head of a request has too many fields."""
     return Malformed(431, f"more than {MAX_FIELDS} header fields")
+
+
+def _has_too_many_lines(data: bytes) -> bool:
+    """Whether it is sure before the end of the head is looked for, which takes long where there are very many lines."""
+    lines = data.split(b"\r\n", _MOST_LINES)
+    return len(lines) > _MOST_LINES and b"" not in lines[1:-1]
 
 
 def _read_line(raw: bytes) -> RequestLine:

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from failover.proxy.beginning import Beginning
 from failover.proxy.fields import Malformed
-from failover.proxy.wire import MAX_FIELDS, MAX_HEAD
+from failover.proxy.wire import MAX_FIELDS, MAX_HEAD, HeadReader
 
 FIRST = b"GET / HTTP/1.1\r\nHost: a\r\n"
 
@@ -70,3 +70,16 @@ def test_a_byte_costs_the_same_however_many_came_before():
     for _ in range(10_000):
         beginning.add(b"x")
     assert max(searched) <= 4
+
+
+def test_a_bomb_is_known_before_its_end_is_looked_for():
+    with pytest.raises(Malformed) as error:
+        HeadReader().request(FIRST + b"X: y\r\n" * 2000)
+    assert error.value.status == 431
+
+
+def test_lines_of_a_body_behind_a_head_are_no_fields():
+    head = FIRST + b"X: y\r\n" * (MAX_FIELDS - 1) + b"\r\n"
+    read = HeadReader().request(head + b"a line\r\n" * 10_000)
+    assert read is not None
+    assert read.size == len(head)
