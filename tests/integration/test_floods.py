@@ -71,6 +71,15 @@ def program(origin: RawOrigin) -> Iterator[Program]:
         yield program
 
 
+@pytest.fixture(scope="module")
+def secured(origin: RawOrigin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    files = Files(tmp_path_factory.mktemp("tls"))
+    with run(
+        origin, "--tls-cert", str(files.both), "--head-timeout", "2s", "--max-connections", str(PLACES)
+    ) as program:
+        yield program
+
+
 def from_address(program: Program, address: str = "127.0.0.1") -> Wire:
     port = program.ready().port
     source = (address, 0) if sys.platform == "linux" else None
@@ -189,21 +198,35 @@ def test_requests_that_wait_behind_others_are_all_answered_in_order(program):
 
 
 @pytest.mark.parametrize("half_closed", [False, True])
-def test_a_body_in_very_small_chunks_arrives_whole(program, half_closed):
-    chunks = b"".join(b"%x\r\n%b\r\n" % (n % 3 + 1, b"y" * (n % 3 + 1)) for n in range(30_000)) + b"0\r\nX: y\r\n\r\n"
-    size = sum(n % 3 + 1 for n in range(30_000))
+@pytest.mark.parametrize("count", [3_000, 30_000])
+def test_a_body_in_very_small_chunks_arrives_whole(program, count, half_closed):
+    chunks = b"".join(b"%x\r\n%b\r\n" % (n % 3 + 1, b"y" * (n % 3 + 1)) for n in range(count)) + b"0\r\nX: y\r\n\r\n"
+    whole = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     with from_address(program) as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for place in range(0, len(chunks), 30_000):  # more comes while what is there is read in parts
-            client.send(chunks[place : place + 30_000])
+        answered(client)  # there is a connection to the target: the next request takes it at once
+        for place in range(0, len(whole), 30_000):  # more comes while what is there is read in parts
+            client.send(whole[place : place + 30_000])
         if half_closed:
             client.sock.shutdown(socket.SHUT_WR)
         else:
             client.send(GET)
-        assert client.read_answer()[1] == b"%d" % size
+        assert client.read_answer()[1] == b"%d" % (2 * count)
         if half_closed:
             assert client.is_closed()
         else:
+            assert client.read_answer()[1] == b"0"
+
+
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_over_tls_it_does_so_too_where_more_is_handed_on_than_was_asked_for(secured, half_closed):
+    whole = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole += b"1\r\ny\r\n2\r\nzz\r\n" * 10_000 + b"0\r\n\r\n"
+    with from_address(secured) as client:
+        tls = client.sock = Secured(client.sock, trusting_all())
+        records = b"".join(tls.record(whole[place : place + 16_000]) for place in range(0, len(whole), 16_000))
+        tls.sock.sendall(records + (tls.goodbye() if half_closed else tls.record(GET)))
+        assert client.read_answer()[1] == b"30000"
+        if not half_closed:
             assert client.read_answer()[1] == b"0"
 
 
@@ -362,25 +385,21 @@ def test_a_reader_in_drops_is_cut_though_he_never_stops():
 
 
 @linux_only
-def test_handshakes_that_stop_in_the_middle_keep_nobody_out(origin, tmp_path):
-    files = Files(tmp_path)
-    with run(
-        origin, "--tls-cert", str(files.both), "--head-timeout", "2s", "--max-connections", str(PLACES)
-    ) as program:
-        before = sockets(program.ready().workers())
-        first = first_flight()
-        stuck = []
-        for _ in range(3 * PLACES):
-            with contextlib.suppress(ConnectionError):
-                stuck.append(from_address(program))
-                stuck[-1].send(first)
-        for _ in range(5):
-            with from_address(program, "127.0.0.2") as honest:
-                honest.sock = Secured(honest.sock, trusting_all())
-                answered(honest)
-        wait_for_sockets(program, before + 2)  # all are late by now, and one to the target is kept
-        for one in stuck:
-            one.close()
+def test_handshakes_that_stop_in_the_middle_keep_nobody_out(secured):
+    before = sockets(secured.ready().workers())
+    first = first_flight()
+    stuck = []
+    for _ in range(3 * PLACES):
+        with contextlib.suppress(ConnectionError):
+            stuck.append(from_address(secured))
+            stuck[-1].send(first)
+    for _ in range(5):
+        with from_address(secured, "127.0.0.2") as honest:
+            honest.sock = Secured(honest.sock, trusting_all())
+            answered(honest)
+    wait_for_sockets(secured, before + 2)  # all are late by now, and one to the target is kept
+    for one in stuck:
+        one.close()
 
 
 def first_flight() -> bytes:
