@@ -402,6 +402,23 @@ def test_handshakes_that_stop_in_the_middle_keep_nobody_out(secured):
     wait_for_sockets(secured, before + 2)  # one to the target is kept
 
 
+@linux_only
+def test_what_openssl_had_for_a_connection_goes_with_it(secured):
+    """Not when the collector of garbage comes by, which counts objects and not what they hold."""
+    first = first_flight()
+    before = sockets(secured.ready().workers())
+    held = []
+    for _ in range(20):
+        some = [from_address(secured, f"127.0.1.{n % 8 + 1}") for n in range(40)]
+        for one in some:
+            one.send(first)
+            one.sock.recv(1)
+            one.close()
+        wait_for_sockets(secured, before + 2)
+        held.append(share(secured.workers()))
+    assert held[-1] < held[3] + 8_000_000
+
+
 def first_flight() -> bytes:
     """What a client says first in TLS."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
