@@ -19,6 +19,9 @@ bench: environment
 instructions: environment
 	$(PYTHON) bench/instructions.py
 
+siege: environment
+	$(PYTHON) bench/siege.py
+
 chaos: environment
 	$(PYTHON) tests/chaos/run.py
 
@@ -42,4 +45,5 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check audit test bench instructions chaos crashes fuzz docs environment clean
+
+.PHONY: all check audit test bench instructions siege chaos crashes fuzz docs environment clean

@@ -18,6 +18,7 @@ import origins
 from stage import BenchError, Meter
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Sequence
 
 _AT_ONCE = 50
@@ -53,7 +54,9 @@ class Client(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def connected(port: int, count: int, first: bytes, begun: bytes, body: int = 0) -> AsyncIterator[list[Client]]:
+async def connected(
+    port: int, count: int, first: bytes, begun: bytes, body: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[list[Client]]:
     """So many connections, on each of which `first` was said and an answer that begins with `begun` has come, whole."""
     loop = asyncio.get_running_loop()
     clients: list[Client] = []
@@ -69,7 +72,7 @@ async def connected(port: int, count: int, first: bytes, begun: bytes, body: int
             if end >= 0 and len(came) >= end + 4 + body and not answered.done():
                 answered.set_result(bytes(came))
 
-        _, client = await loop.create_connection(lambda: Client(took), "127.0.0.1", port)
+        _, client = await loop.create_connection(lambda: Client(took), "127.0.0.1", port, ssl=tls)
         clients.append(client)
         client.transport.write(first)
         if not (answer := await answered).startswith(begun):
@@ -161,7 +164,12 @@ class _Ticks:
 
 
 async def open_loop(
-    port: int, rate: float, seconds: float, meter: Meter, connections: int = 64
+    port: int,
+    rate: float,
+    seconds: float,
+    meter: Meter,
+    connections: int = 64,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[list[float], float, str]:
     """The latencies, in seconds, of requests that are due at a fixed rate, whether the last ones were answered or not.
 
@@ -208,7 +216,7 @@ async def open_loop(
                 else:
                     waiting.append(due)
 
-    async with connected(port, connections, request, b"HTTP/1.1 200", origins.SMALL_LENGTH) as clients:
+    async with connected(port, connections, request, b"HTTP/1.1 200", origins.SMALL_LENGTH, tls) as clients:
         for client in clients:
             client.took = took
         idle, number, late = list(clients), 0, 0

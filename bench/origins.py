@@ -68,6 +68,7 @@ def command(kind: str, folder: Path, ports: tuple[int, int], tls: Certificates |
     {listen} {shown}
     {headers}
     location / {{ return 200 "{"x" * SMALL_LENGTH}"; }}
+    location /sink {{ proxy_pass http://127.0.0.1:{primary}/; }}
     location /varied/ {{ {varied} return 200 "{"x" * SMALL_LENGTH}"; }}
     location /files/ {{ alias {folder}/; }}
   }}

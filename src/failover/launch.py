@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import mmap
     import socket
     import ssl
 
@@ -28,6 +29,8 @@ class Launch:
     `slot` is a worker's number from 0, or CONTROLLER_SLOT.
     `listening` holds the public sockets for a worker, the channel's one socket for the controller.
     `peers` are the user numbers of this proxy's processes: nobody else is heard on the channel or asks for pages there.
+    `counters` is memory that the workers of one generation share, where each client's connections are counted; None
+    where nobody asks for that.
     `tls` is what a worker's clients speak there, None for plain HTTP; `upstream_tls` is what https targets are verified
     with, None where there are none. Both are loaded before the child becomes a user that could not read the files.
     `lifeline` is the read end of a pipe whose other end the supervisor alone holds: end of file means that the
@@ -56,6 +59,7 @@ class Launch:
     peers: frozenset[int] = field(default_factory=lambda: frozenset((os.geteuid(),)))
     tls: ssl.SSLContext | None = None
     upstream_tls: ssl.SSLContext | None = None
+    counters: mmap.mmap | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -68,6 +72,9 @@ class Launch:
         with suppress(OSError):  # it is gone, or it has not looked for a day
             os.write(self.signs, what)
 
+
+COUNTER_CELLS = 1 << 15
+"""Counters of four bytes that each worker has in `Launch.counters`."""
 
 READY = b"\x01"
 ALIVE = b"\x02"

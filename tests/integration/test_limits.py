@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 import pytest
 
 from support.program import Program
-from support.raw import RawOrigin, dial, ok
+from support.raw import PATIENCE, RawOrigin, dial, ok
 
 GET = b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n"
 QUIET = ("--workers", "1", "--check-interval", "1h")
@@ -87,20 +88,31 @@ def test_an_event_stream_may_be_silent_for_longer_than_the_idle_time(origin):
 
 
 def test_connections_over_the_limit_are_told_to_come_back(origin):
+    answer = threading.Event()
+    asked = threading.Barrier(3)
+
+    def script(wire, _head):
+        if not answer.is_set():
+            asked.wait(PATIENCE)
+            answer.wait(PATIENCE)
+        wire.send(ok())
+
+    origin.script = script
     with run(origin, "--max-connections", "2") as program:
         port = program.ready().port
         with dial(port) as first, dial(port) as second:
             for client in (first, second):
                 client.send(GET)
-                client.read_answer()
+            asked.wait(PATIENCE)
             with dial(port) as third:
                 third.send(GET)
                 head, _ = third.read_answer()
                 assert head.startswith(b"HTTP/1.1 503 ")
                 assert re.search(rb"Retry-After: \d+\r\n", head)
                 assert third.is_closed()
-            first.send(GET)
-            assert first.read_answer()[1] == b"ok", "those inside notice nothing"
+            answer.set()
+            for client in (first, second):
+                assert client.read_answer()[1] == b"ok", "those inside notice nothing"
         with dial(port) as again:
             again.send(GET)
             assert again.read_answer()[1] == b"ok"

@@ -151,10 +151,10 @@ def nothing_is_left(world):
             continue
         if worker._rescues:
             yield f"{name} still counts {worker._rescues} rescues"
-        if held := [d for d in worker.downstreams if d.exchange is not None]:
+        if held := [d for d in worker.crowd.downstreams if d.exchange is not None]:
             yield f"{name} still holds {len(held)} exchanges"
-        if worker.downstreams:
-            yield f"{name} still holds {len(worker.downstreams)} connections of visitors, who have all left"
+        if worker.crowd.downstreams:
+            yield f"{name} still holds {len(worker.crowd.downstreams)} connections of visitors, who have all left"
         if worker.hold.waiting:
             yield f"{name} still keeps {len(worker.hold.waiting)} writes"
         if waiting := [task for task in seat.process.tasks if not task.done()]:

@@ -122,7 +122,7 @@ class World:
             if visitor.end is not None:
                 visitor.end.close()
         until = self.clock.now + 3 * self.settings.first_byte_timeout  # who closed his half may wait for an answer
-        while self.clock.now < until and any(seat.subject.downstreams for seat in self.workers()):
+        while self.clock.now < until and any(seat.subject.crowd.downstreams for seat in self.workers()):
             self.loop.run_for(0.5)
         self.loop.run_for(_QUIET)
         if any(seat.subject.hold.waiting for seat in self.workers()):
@@ -174,6 +174,7 @@ class World:
         launch = Launch(self.settings, "", TOKEN, seat.slot, (self.public,), NOBODY, False, NOBODY)
         seat.subject = worker = Worker(launch, self.loop)
         in_order(worker)
+        in_order(worker.crowd)
         for pool in worker.pools.values():
             in_order(pool)
         worker.start()

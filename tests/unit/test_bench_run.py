@@ -41,6 +41,19 @@ def test_a_row_in_a_moment(tmp_path):
     assert result["versions"]["same"] == result["versions"]["failover"]
 
 
+def test_a_siege_in_a_moment():
+    """Counts only: whether visitors had their answers, and nothing was left behind."""
+    siege = [sys.executable, str(RUN.with_name("siege.py")), "--quick", "--attacks", "bombs", "--rounds", "1"]
+    told = subprocess.run([*siege, "--seconds", "0.5"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    row = told.stdout.splitlines()[2]
+    assert row.startswith("| the same, and 200 header bombs a second |")
+    assert row.endswith("| 0 |"), "files are left open"
+    assert "unanswered" not in told.stdout
+    assert "not 200" not in told.stdout
+    assert "status 431" in told.stderr
+
+
 def test_an_unknown_row_is_told_with_those_there_are():
     told = bench("--rows", "smal")
     assert told.returncode == 2

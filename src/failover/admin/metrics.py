@@ -81,8 +81,8 @@ def _counters(sheet: Sheet, history: History) -> dict[str, list[Row]]:
     for (kind, *labels), value in sheet.counters.items():
         if (name := _NAMES.get(str(kind))) is not None:
             found[name][tuple(map(str, labels))] = value
-    for value_name, name in _VALUES.items():
-        found[name][()] = sheet.counters.get(("values", value_name), 0)
+    for value_name, (name, *given) in _VALUES.items():
+        found[name][tuple(given)] = sheet.counters.get(("values", value_name), 0)
     return {name: list(rows.items()) for name, rows in found.items()}
 
 
@@ -122,15 +122,18 @@ _NAMES = {
     "notifications": "failover_notifications_total",
 }
 _VALUES = {
-    "failed_handshakes": "failover_failed_handshakes_total",
-    "turned_away": "failover_refused_requests_total",
-    "aborted": "failover_aborted_requests_total",
-    "received_bytes": "failover_received_bytes_total",
-    "sent_bytes": "failover_sent_bytes_total",
+    "failed_handshakes": ("failover_failed_handshakes_total",),
+    "over_connections": ("failover_turned_away_connections_total", "full"),
+    "over_client_limit": ("failover_turned_away_connections_total", "client"),
+    "made_room": ("failover_turned_away_connections_total", "room"),
+    "turned_away": ("failover_refused_requests_total",),
+    "aborted": ("failover_aborted_requests_total",),
+    "received_bytes": ("failover_received_bytes_total",),
+    "sent_bytes": ("failover_sent_bytes_total",),
 }
 _OF_WORKERS = frozenset(
     {
-        *_VALUES.values(),
+        *(name for name, *_ in _VALUES.values()),
         *(_NAMES[kind] for kind in ("answers", "errors", "rescued", "failures")),
         "failover_request_duration_seconds",
     }

@@ -67,6 +67,11 @@ METRICS: tuple[Metric, ...] = (
     _gauge("failover_requests_in_flight", "Requests that are being answered."),
     _gauge("failover_client_connections", "Open connections of clients."),
     _counter("failover_failed_handshakes_total", "Connections of clients that ended before TLS was agreed on."),
+    _counter(
+        "failover_turned_away_connections_total",
+        "Connections of clients for which there was no place; reason is full, client, or room for one that made room.",
+        "reason",
+    ),
     _gauge("failover_held_requests", "Writes that wait for somebody who can take them."),
     _counter("failover_upstream_errors_total", "Tries that failed, by error type of RFC 9209.", "upstream", "error"),
     _counter("failover_rescued_requests_total", "Requests another target answered after the first failed.", "error"),

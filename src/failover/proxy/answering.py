@@ -94,7 +94,7 @@ class Answering(Relay):
         self._over()
         early = downstream.leave()
         downstream.transport.write(out + data)
-        join(pool, downstream.transport, upstream.transport, early)
+        join(pool, downstream, upstream.transport, early)
 
     def _accept(self, head: ResponseHead, body: bytes | None = None) -> Pool | None:
         """The target whose answer this is, or None when it is none for this client."""

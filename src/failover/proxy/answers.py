@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 from http import HTTPStatus
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from failover.faults import Fault
 
 RETRY_AFTER_S = 5
-"""What a client is told to wait before it comes back after a 503."""
+"""What a client is told to wait before it comes back after a 503 or 429."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -59,7 +60,7 @@ def error(
     ]
     if proxy_status:
         lines.append(b"Proxy-Status: " + proxy_status)
-    if status == 503:
+    if status in (429, 503):
         lines.append(b"Retry-After: %d" % RETRY_AFTER_S)
     if status == 405:
         lines.append(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -67,6 +68,12 @@ def error(
     if closing:
         lines.append(b"Connection: close")
     return b"\r\n".join([*lines, b"", content if body else b""])
+
+
+@functools.lru_cache(maxsize=64)
+def refusal(status: int, text: str) -> bytes:
+    """The answer to what is no request. A flood of those must cost little."""
+    return error(status, text, accept=b"", request_id=b"", proxy_status=b"", closing=True, body=True, extra=[])
 
 
 def simple(

@@ -13,6 +13,7 @@ from failover.proxy.wire import MAX_FIELDS
 
 _MAX_LINE = 1024
 _MAX_TRAILERS = 16 * 1024
+_MAX_EXCESS = 16 * 1024  # bytes of extensions beyond 16 a chunk and twice its payload, as Go's net/http has it
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = rb"\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\""
@@ -44,6 +45,7 @@ class ChunkedReader:
 
     __slots__ = (
         "_between",
+        "_excess",
         "_framed",
         "_left",
         "_named",
@@ -62,6 +64,7 @@ class ChunkedReader:
         self._named = named
         self._between = framed  # nothing of a chunk has come that is not complete, and gone on
         self._left = 0
+        self._excess = 0
         self._pending = b""
         self._state = _SIZE
         self._trailer_count = self._trailer_size = 0
@@ -111,6 +114,11 @@ class ChunkedReader:
                 if not self._left:
                     self._state = _DATA_END
                 continue
+            if state == _SIZE and not self._framed:
+                start = position
+                position = self._whole_chunks(data, position, pieces)
+                if position > start:
+                    continue
             if state == _DATA_END:
                 if size - position < 2 and data[position] == 0x0D:
                     break
@@ -148,6 +156,19 @@ class ChunkedReader:
             self._between = self._state == _SIZE and not self._pending
         return pieces
 
+    def _whole_chunks(self, data: bytes, position: int, pieces: list[bytes]) -> int:
+        """Take over the chunks from there on that are whole and plain: where they end. There may be very many."""
+        before = len(pieces)
+        while match := _PLAIN_SIZE.match(data, position):
+            start = match.end()
+            end = start + int(match[1], 16)
+            if start == end or data[end : end + 2] != b"\r\n":
+                break
+            pieces.append(data[start:end])
+            position = end + 2
+        self.size += sum(map(len, pieces[before:]))
+        return position
+
     def _check_line(self, length: int) -> None:
         if length > (_MAX_LINE if self._state == _SIZE else _MAX_TRAILERS):
             raise Malformed(400, "a line of the chunked body is too long")
@@ -165,7 +186,12 @@ class ChunkedReader:
             raise Malformed(400, "a chunk size cannot be read")
         self._left = int(match[1], 16)
         self._state = _DATA if self._left else _TRAILERS
-        return match.end(1)
+        digits = match.end(1)
+        if digits < len(line):
+            self._excess = max(self._excess + len(line) - digits - 16 - 2 * self._left, 0)
+            if self._excess > _MAX_EXCESS:
+                raise Malformed(400, "the chunks have more extensions than payload")
+        return digits
 
     def _trailer_line(self, line: bytes) -> None:
         match = _TRAILER.fullmatch(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import zlib
 from typing import TYPE_CHECKING
 
@@ -32,14 +33,29 @@ class Clients:
 
 
 class Client:
-    """The client at one address. Only a trusted proxy's X-Forwarded-… fields are believed and kept."""
+    """The client at one address. Only a trusted proxy's X-Forwarded-… fields are believed and kept.
 
-    __slots__ = ("_host", "_lines", "_scheme", "_trusted", "_worker", "address", "kin", "new_request_id", "told")
+    `network` is by what its connections are counted; empty for a trusted proxy, who brings other people's.
+    """
+
+    __slots__ = (
+        "_host",
+        "_lines",
+        "_scheme",
+        "_trusted",
+        "_worker",
+        "address",
+        "kin",
+        "network",
+        "new_request_id",
+        "told",
+    )
 
     def __init__(self, worker: Worker, address: str) -> None:
         self._worker = worker
         self._trusted = worker.is_trusted(address)
         self.address = address
+        self.network = "" if self._trusted else network_of(address)
         self._scheme = b"http" if worker.launch.tls is None else b"https"
         self.new_request_id = worker.request_id
         # The same for every request that names the same Host.
@@ -93,3 +109,13 @@ class Client:
             lines.append(b"X-Forwarded-Host: " + host)
         lines += [name.title() + b": " + value for name, value in given.items() if name not in _OURS]
         return b"\r\n".join([*lines, b"X-Request-ID: "])
+
+
+def network_of(address: str) -> str:
+    """What one visitor has of the internet: an IPv4 address, or the /64 that each link of IPv6 is given (RFC 6177)."""
+    if ":" not in address:
+        return address
+    full = ipaddress.IPv6Address(address.partition("%")[0])
+    if full.ipv4_mapped is not None:
+        return str(full.ipv4_mapped)
+    return full.exploded[:19]

@@ -6,72 +6,45 @@ one head or one chunk beyond the current exchange is kept.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from failover.proxy import answers, own, pages
+from failover.proxy import own, pages
+from failover.proxy.beginning import Beginning
 from failover.proxy.chunked import ChunkedReader
+from failover.proxy.connection import Connection
 from failover.proxy.exchange import Exchange
 from failover.proxy.fields import CHUNKED, Malformed, RequestHead
-from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding, reset
+from failover.proxy.flow import NEVER, WRITE_BUFFER, outstanding
 from failover.proxy.wire import MAX_HEAD, without_empty_lines
 
 if TYPE_CHECKING:
-    from failover.proxy.client import Client
-    from failover.proxy.worker import Worker
+    import asyncio
 
-# How long a client may go on sending what we no longer read before the connection is closed: closing at once would
-# reset it, and the answer with it (RFC 9112 section 9.6).
-_LINGER_S = 2.0
+    from failover.proxy.worker import Worker
 
 # How long a connection that was kept alive may still bring a request when the worker drains.
 _LAST_REQUEST_S = 1.0
 
 _NEWLINE = 0x0D
 
+# Of a body in small chunks, so many bytes are read at a time when they have more than so many ends of lines: each costs
+# as much as a large one.
+_SLICE = 4096
+_DENSE = 256
 
-class Downstream(asyncio.Protocol):
-    """One connection from a client."""
 
-    __slots__ = (
-        "_body",
-        "_body_left",
-        "_body_size",
-        "_buffer",
-        "_in_head",
-        "_lingering",
-        "_unsent",
-        "_write_paused",
-        "client",
-        "close_after",
-        "deadline",
-        "exchange",
-        "half_closed",
-        "reading_paused",
-        "transport",
-        "worker",
-    )
+class Downstream(Connection):
+    """One connection from a client, and the requests on it."""
 
-    transport: asyncio.Transport
-    client: Client
+    __slots__ = ("_body", "_body_left", "_body_size", "_came")
 
     def __init__(self, worker: Worker) -> None:
-        # for the connection
-        self.worker = worker
-        self.deadline = NEVER
-        self.close_after = False
-        self.half_closed = False
-        self._buffer = b""
-        self._in_head = False
-        self._lingering = False
-        self.reading_paused = False
-        self._write_paused = False
-        self._unsent = NEVER
+        super().__init__(worker)
         # for the exchange
-        self.exchange: Exchange | pages.Page | None = None
         self._body: ChunkedReader | None = None
         self._body_left = 0
         self._body_size = 0
+        self._came = 0  # bytes of it since the deadline was moved
 
     # -- called by the event loop
 
@@ -81,7 +54,9 @@ class Downstream(asyncio.Protocol):
         worker = self.worker
         self.client = worker.clients.at((transport.get_extra_info("peername") or ("",))[0])
         self.deadline = worker.now + worker.settings.head_timeout
-        worker.joined(self)
+        worker.crowd.join(self)
+        if worker.draining:
+            self.drain()  # was accepted in the last moment
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -90,16 +65,23 @@ class Downstream(asyncio.Protocol):
         if exchange is None:
             if self._write_paused:
                 self._buffer += data  # who does not read answers gets no more of them
+            elif self._beginning is not None:
+                self._read_part_of_head(self._beginning, data)
             else:
                 self._read_head(self._buffer + data if self._buffer else data)
         elif not exchange.upload_done:
-            self._read_body(exchange, data)
+            if self._buffer:
+                self._buffer += data  # `_read_rest` is about to read what came before
+            else:
+                self._read_body(exchange, data)
         else:
             self._buffer += data  # the next request is here already: it waits its turn
             if len(self._buffer) > MAX_HEAD:
                 self._pause_reading()
 
     def eof_received(self) -> bool:
+        while self._buffer and self.exchange is not None and not self.exchange.upload_done:
+            self._read_rest()
         exchange = self.exchange
         self.half_closed = True
         if exchange is None and self._buffer and not (self._in_head or self._lingering):
@@ -114,7 +96,7 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it went changes nothing
         self._lingering = True
-        self.worker.left(self)
+        self.worker.crowd.leave(self)
         self._abandon()
 
     def pause_writing(self) -> None:
@@ -147,11 +129,19 @@ class Downstream(asyncio.Protocol):
             self._refuse(error.status, error.reason)
             return
         if head is None:
-            self._read_part_of_head(data)
+            if not self._in_head:
+                self._in_head = True
+                self.deadline = worker.now + worker.settings.head_timeout
+            if data[0] <= _NEWLINE:
+                self._buffer = data  # half of an empty line
+                return
+            self._buffer = b""
+            self._beginning = Beginning()
+            self._read_part_of_head(self._beginning, data)
             return
         self._in_head = False
-        if worker.overflow and self in worker.overflow:
-            self._refuse(503, "Too many connections. Please try again shortly.", head)
+        if worker.refused and (no := worker.refused.get(self)):
+            self._refuse(no.status, no.text, head)
             return
         if head.via and worker.via in head.via:
             self._refuse(508, "This request has been here before: a target of this proxy points back at it.", head)
@@ -174,8 +164,11 @@ class Downstream(asyncio.Protocol):
             return
         self._buffer = b""
         self._body_size = 0
+        self._came = self.worker.least_progress  # its first bytes begin its time
         self._body = ChunkedReader(named=(head.kin or head).named) if length == CHUNKED else None
         self._body_left = length
+        if self.reading_paused:
+            self._resume_reading()  # the rest of it is behind what was here already
         if head.expects_continue and end == len(data):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if end < len(data):
@@ -189,14 +182,15 @@ class Downstream(asyncio.Protocol):
             self._abandon()  # the rest of its body will never come
             self._close(linger=False)
 
-    def _read_part_of_head(self, data: bytes) -> None:
-        if self.half_closed:
-            self._close(linger=False)  # the rest of it will never come
-        else:
-            if not self._in_head:
-                self._in_head = True
-                self.deadline = self.worker.now + self.worker.settings.head_timeout
-            self._buffer = data
+    def _read_part_of_head(self, beginning: Beginning, data: bytes) -> None:
+        try:
+            if beginning.add(data):
+                self._beginning = None
+                self._read_head(bytes(beginning.data))
+            elif self.half_closed:
+                self._close(linger=False)  # the rest of it will never come
+        except Malformed as error:
+            self._refuse(error.status, error.reason)
 
     def _read_body(self, exchange: Exchange | pages.Page, data: bytes) -> None:
         chunked = self._body
@@ -209,26 +203,53 @@ class Downstream(asyncio.Protocol):
             if left <= 0 and not exchange.over:
                 exchange.upload_end(b"")
             if not self._lingering:
-                self._set_deadline()
+                if left <= 0:
+                    self._set_deadline()
+                else:
+                    self._got_on(exchange, len(data))
             return
+        if len(data) > _SLICE and data.count(b"\r\n", 0, _SLICE) > _DENSE:
+            self._buffer = data[_SLICE:]
+            data = data[:_SLICE]
+            self._pause_reading()
+            self.worker.loop.call_soon(self._read_rest)
         try:
             pieces = chunked.feed(data)
         except Malformed as error:
             self._refuse(error.status, error.reason)
             return
-        self._body_size += sum(map(len, pieces))
+        size = sum(map(len, pieces))
+        self._body_size += size
         if self._body_size > self.worker.max_body:
             self._refuse(413, f"The body is larger than the {self.worker.max_body} bytes allowed here.")
             return
         if pieces:
-            exchange.upload(pieces)
+            exchange.upload(pieces if len(pieces) == 1 else [b"".join(pieces)])
         if exchange.over:
             return
         if chunked.done:
             self._body = None
-            self._buffer = chunked.rest
+            self._buffer = chunked.rest + self._buffer
             exchange.upload_end(chunked.trailers)
-        self._set_deadline()
+        self._got_on(exchange, size)
+
+    def _read_rest(self) -> None:
+        """Go on with a body of many small chunks, after others had their turn."""
+        exchange, data = self.exchange, self._buffer
+        if exchange is None or exchange.upload_done or not data:
+            return
+        self._buffer = b""
+        self._resume_reading()
+        self._read_body(exchange, data)
+
+    def _got_on(self, exchange: Exchange | pages.Page, size: int) -> None:
+        """Bytes of the body have come. Only with enough of them does its time begin anew: one a minute would hold a
+        connection of the target for days. Once the target answers, it has taken that upon itself.
+        """
+        self._came += size
+        if self._came >= self.worker.least_progress or exchange.upload_done or exchange.answering:
+            self._came = 0
+            self._set_deadline()
 
     def _next(self) -> None:
         """Go on with what came while the exchange before was under way."""
@@ -245,23 +266,6 @@ class Downstream(asyncio.Protocol):
         self._resume_reading()
         self._set_deadline()
 
-    def reply(self, status: int, text: str, head: RequestHead | None, proxy_status: bytes = b"") -> None:
-        """An answer of our own."""
-        self.transport.write(
-            answers.error(
-                status,
-                text,
-                accept=head.field(b"accept") if head else b"",
-                request_id=head.request_id if head else b"",
-                proxy_status=proxy_status,
-                closing=self.close_after or head is None or not head.keep_alive,
-                body=head is None or head.method != b"HEAD",
-                extra=self.worker.cors.fields(head) if head else [],
-            ),
-        )
-        if head is None or not head.keep_alive:
-            self.close_after = True
-
     def done(self) -> None:
         """The exchange is over and its answer written."""
         if self.close_after or (self.half_closed and not self._buffer):
@@ -276,21 +280,16 @@ class Downstream(asyncio.Protocol):
         self.deadline = worker.now + worker.idle_timeout
         if self._buffer:
             worker.loop.call_soon(self._next)
+            if len(self._buffer) > MAX_HEAD:
+                self._pause_reading()  # its requests come faster than they are answered
         if self.reading_paused:
             self._resume_reading()
-
-    def cut(self) -> None:
-        """The answer cannot be completed: break the connection so that the client sees it (RFC 9112 section 8)."""
-        self._abandon()
-        self._lingering = True
-        reset(self.transport)
 
     def leave(self) -> bytes:
         """A tunnel takes the connection over; what the client has sent already comes along."""
         early, self._buffer = self._buffer, b""
         self.exchange = None
         self._resume_reading()
-        self.worker.left(self)
         return early
 
     # -- called by the worker
@@ -302,47 +301,8 @@ class Downstream(asyncio.Protocol):
         self.close_after = True
         if isinstance(self.exchange, pages.Page) and self.exchange.answering:
             self.cut()  # one that is open stays open
-        elif self.exchange is None and not self._buffer:
+        elif self.exchange is None and not self._buffer and self._beginning is None:
             self.deadline = min(self.deadline, self.worker.now + _LAST_REQUEST_S)
-
-    def expire(self) -> None:
-        """The deadline has passed."""
-        exchange = self.exchange
-        if self._write_paused or self._lingering:
-            self._expire_writing()
-        elif exchange is None:
-            if self._buffer:
-                self._refuse(408, "The request did not come in time.")
-            else:
-                self._close(linger=False)
-        else:
-            self._refuse(408, "The body did not come in time.")
-
-    def _set_deadline(self) -> None:
-        """The one place that says how long the client has, by what it owes: to read, to send, or nothing."""
-        exchange = self.exchange
-        if self._write_paused:
-            return  # it owes us reading; only reading postpones that, in `_expire_writing`
-        if exchange is not None and (exchange.upload_done or self.reading_paused):
-            self.deadline = NEVER
-        else:
-            self.deadline = self.worker.now + self.worker.idle_timeout
-
-    def _expire_writing(self) -> None:
-        # A slow reader lives as long as it reads at all; what the kernel still holds counts as unread.
-        before, self._unsent = self._unsent, outstanding(self.transport)
-        if 0 < self._unsent < before:
-            self.deadline = self.worker.now + (_LINGER_S if before == NEVER else self.worker.idle_timeout)
-        else:
-            reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
-
-    # -- the ends
-
-    def _abandon(self) -> None:
-        """Nobody waits for the answer any more."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None and not exchange.over:
-            exchange.abandon()
 
     def _answer_own(self, head: RequestHead, data: bytes) -> None:
         if pages.is_page(self.worker, head) and not own.has(head.target):
@@ -353,42 +313,3 @@ class Downstream(asyncio.Protocol):
             self.close_after = True  # nobody reads that body
         self.transport.write(own.answer(self.worker, head, closing=self.close_after))
         self.done()
-
-    def _refuse(self, status: int, text: str, head: RequestHead | None = None) -> None:
-        """Answer a request that goes nowhere, and close: what follows it cannot be trusted."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.abandon()
-            if exchange.answering:
-                self.cut()
-                return
-            head = exchange.head
-        self.worker.stats.rejected += 1
-        self.close_after = True
-        self.reply(status, text, head)
-        self._close(linger=True)
-
-    def _close(self, *, linger: bool) -> None:
-        self._buffer = b""
-        if self._lingering:
-            return
-        self._lingering = True
-        self._unsent = NEVER  # looked at when it matters
-        if linger and not self.half_closed and self.transport.can_write_eof():
-            self._resume_reading()
-            self.deadline = self.worker.now + _LINGER_S
-            self.transport.write_eof()
-        else:
-            self.deadline = self.worker.now + self.worker.idle_timeout
-            self.transport.close()
-
-    def _pause_reading(self) -> None:
-        if not self.reading_paused and not self.transport.is_closing():
-            self.reading_paused = True
-            self.transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self.reading_paused:
-            self.reading_paused = False
-            if not self.transport.is_closing():
-                self.transport.resume_reading()

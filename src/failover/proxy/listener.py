@@ -20,16 +20,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096
 
-_PLAINLY = answers.error(
-    400,
-    "This port speaks HTTPS: write https:// before the address.",
-    accept=b"",
-    request_id=b"",
-    proxy_status=b"",
-    closing=True,
-    body=True,
-    extra=[],
-)
+_PLAINLY = answers.refusal(400, "This port speaks HTTPS: write https:// before the address.")
 
 
 class Listener:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MOST_BODY = 64 * 1024
 """Longest body of a request for a page, in bytes."""
 
+_MOST_PAGES = 64
+"""Pages that a worker asks for at a time: the controller has other things to do than to answer a flood."""
+
 # Written plainly, or it is no page: no encoding, no dots alone, no empty segment.
 _PAGE = re.compile(rb"/__failover(/(?!\.{1,2}(/|\?|$))[A-Za-z0-9._-]+)*/?(\?[\x21-\x7e]*)?")
 _PASSED_ON = frozenset((
@@ -54,6 +57,7 @@ class Page(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
         self._connecting: asyncio.Task[None] | None = None
+        self._started = False
         self.upload_done = not head.length
 
     # -- called by downstream
@@ -63,19 +67,32 @@ class Page(asyncio.Protocol):
         if self.head.length == CHUNKED or self.head.length > MOST_BODY:
             self._refuse(413, "No page takes a body as long as this.")
             return
-        self._connecting = self._worker.loop.create_task(self._connect())
+        self._started = True
+        if self.upload_done:
+            self._go()
 
     def upload(self, pieces: list[bytes]) -> None:
-        if self._transport is not None:
-            self._transport.writelines(pieces)
-        else:
-            self._unsent += pieces
+        self._unsent += pieces
 
     def upload_end(self, trailers: bytes) -> None:  # noqa: ARG002 - only chunked bodies have them
         self.upload_done = True
+        if self._started:
+            self._go()
+
+    def _go(self) -> None:
+        """The request is here whole: nobody takes one of the few places before that."""
+        if len(self._worker.pages) >= _MOST_PAGES:
+            self._refuse(503, "Too many ask for pages at the moment. Please try again shortly.")
+            return
+        self._worker.pages.add(self)
+        self._connecting = self._worker.loop.create_task(self._connect())
+
+    def _end(self) -> None:
+        self.over = True
+        self._worker.pages.discard(self)
 
     def abandon(self) -> None:
-        self.over = True
+        self._end()
         if self._connecting is not None:
             self._connecting.cancel()
         if self._transport is not None:
@@ -134,11 +151,11 @@ class Page(asyncio.Protocol):
         elif exc is not None:
             self._downstream.cut()
         else:
-            self.over = True
+            self._end()
             self._downstream.done()
 
     def _refuse(self, status: int, text: str) -> None:
-        self.over = True
+        self._end()
         head = self.head
         self._downstream.transport.write(
             answers.error(

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from failover.proxy.downstream import Downstream
     from failover.proxy.fields import RequestHead
     from failover.proxy.pool import Pool
+    from failover.proxy.upload import Room, Spills
     from failover.proxy.upstream import Upstream
 
 _LOOK_AGAIN_S = 0.05
+
+
+def _room(head: RequestHead, spills: Spills) -> Room | None:
+    """For the body, where the request may be repeated at all."""
+    return None if sort_of(head) is Request.ONCE else spills.take(head.length)
 
 
 class Relay:
@@ -83,7 +89,8 @@ class Relay:
         self.doubted = False
         self._choice: Choice | None = None
         if head.length:
-            self._upload = Upload(head.length, lambda: sort_of(head) is not Request.ONCE)  # it must not hold us
+            spills = downstream.worker.spills
+            self._upload = Upload(head.length, lambda: _room(head, spills))  # it must not hold us
         self.started = monotonic()
 
     # -- up

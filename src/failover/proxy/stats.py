@@ -49,6 +49,9 @@ class Stats:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.over_connections = 0
+        self.over_client_limit = 0
+        self.made_room = 0
         self.failed_handshakes = 0
         self.unanswered = 0  # exchanges that ended before their client had seen anything
         self.failed_tries = 0

@@ -129,6 +129,10 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         if not self._up:
             self._answer(self._error or exc or ConnectionResetError("closed in the handshake"))
         self._app.connection_lost(self._error or exc)
+        # It and its app know each other, so it is freed when the collector comes by, which knows nothing of the 30 kB
+        # that OpenSSL has for each connection: those go now.
+        self._ended = True
+        del self._ssl, self._incoming, self._outgoing
 
     def pause_writing(self) -> None:
         self._app.pause_writing()
@@ -234,7 +238,9 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         return self._raw.get_write_buffer_size()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._ssl if name == "ssl_object" else self._raw.get_extra_info(name, default)
+        if name == "ssl_object":
+            return getattr(self, "_ssl", default)
+        return self._raw.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._app = protocol  # type: ignore[assignment]  # a tunnel's end, which reads a stream

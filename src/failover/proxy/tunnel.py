@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING
 from failover.proxy.flow import NEVER, WRITE_BUFFER, keep_alive, outstanding, reset
 
 if TYPE_CHECKING:
+    from failover.proxy.client import Client
+    from failover.proxy.downstream import Downstream
     from failover.proxy.pool import Pool
 
 
 class Tunnel:
     """Two connections joined. It is over when both are lost. `pool` is that of its target."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, client: Client) -> None:
         self.pool = pool
-        self._worker = worker = pool.worker
+        self.client = client
+        self._worker = pool.worker
         self._ends: list[TunnelEnd] = []
         self._ending = False
         self.deadline = NEVER
-        worker.tunnels.add(self)
 
     def join(self, client: asyncio.Transport, target: asyncio.Transport) -> None:
         self._ends = [TunnelEnd(self, client, target), TunnelEnd(self, target, client)]
@@ -56,7 +58,7 @@ class Tunnel:
         self.ending()
         self._ends.remove(end)
         if not self._ends:
-            self._worker.tunnels.discard(self)
+            self._worker.crowd.over(self)
 
     def expire(self) -> None:
         """It has stood still for too long, unless a slow reader gets on at least."""
@@ -131,8 +133,10 @@ def was_asked_for(protocol: bytes, asked: bytes) -> bool:
     return bool(asked) and (not protocol or all(one.strip() in offered for one in protocol.lower().split(b",")))
 
 
-def join(pool: Pool, client: asyncio.Transport, target: asyncio.Transport, early: bytes) -> None:
+def join(pool: Pool, downstream: Downstream, target: asyncio.Transport, early: bytes) -> None:
     """Make a tunnel of two connections; `early` is what the client sent before it was one."""
-    Tunnel(pool).join(client, target)
+    tunnel = Tunnel(pool, downstream.client)
+    pool.worker.crowd.becomes(downstream, tunnel)
+    tunnel.join(downstream.transport, target)
     if early:
         target.write(early)

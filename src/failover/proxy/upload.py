@@ -20,19 +20,68 @@ KEPT = 64 * 1024
 
 _PIECE = 256 * 1024
 
+_MOST_PIECES = 64
+_MOST_SPILLED = 1 << 30
+
+
+class Room:
+    """What is set aside of it for one body."""
+
+    __slots__ = ("_size", "_spills")
+
+    def __init__(self, spills: Spills, size: int) -> None:
+        self._spills = spills
+        self._size = size
+
+    def give_back(self) -> None:
+        self._spills.left += self._size
+
+
+class Spills:
+    """The room for the files of all bodies that one worker keeps: its part of 1 GiB, or one body of `max_body` bytes
+    where that is more.
+    """
+
+    def __init__(self, max_body: int, workers: int) -> None:
+        self._max_body = max_body
+        self.left = max(_MOST_SPILLED // workers, max_body)
+
+    def take(self, length: int) -> Room | None:
+        """Room for a body of this length, if there is any."""
+        wanted = self._max_body if length == CHUNKED else length
+        if wanted > self.left:
+            return None
+        self.left -= wanted
+        return Room(self, wanted)
+
 
 class Upload:
     """The body of one request. `at_hand` says that all of it so far is kept: it can still go to another target.
 
-    `may_repeat` is asked once, when memory is not enough. `behind` says that the present target has not been sent all
-    that is kept: `more` gives the next piece. `lost` says that some of it cannot be given any more.
+    `take` is asked once, when memory is not enough: for room on the disk, or None where there is none, or where the
+    request may not be repeated anyway. `behind` says that the present target has not been sent all that is kept: `more`
+    gives the next piece. `lost` says that some of it cannot be given any more.
     """
 
-    __slots__ = ("_chunked", "_done", "_file", "_kept", "_may_repeat", "_sent", "_size", "_trailers", "at_hand", "lost")
+    __slots__ = (
+        "_chunked",
+        "_done",
+        "_file",
+        "_kept",
+        "_room",
+        "_sent",
+        "_size",
+        "_take",
+        "_trailers",
+        "at_hand",
+        "lost",
+    )
 
-    def __init__(self, length: int, may_repeat: Callable[[], bool]) -> None:
+    _room: Room  # of the file
+
+    def __init__(self, length: int, take: Callable[[], Room | None]) -> None:
         self._chunked = length == CHUNKED
-        self._may_repeat = may_repeat
+        self._take = take
         self._done = False
         self._kept: list[bytes] = []
         self._file: BinaryIO | None = None
@@ -66,6 +115,8 @@ class Upload:
         self._size += sum(map(len, pieces))
         if self._file is None:
             self._kept += pieces
+            if len(self._kept) > _MOST_PIECES:
+                self._kept = [b"".join(self._kept)]  # small ones would hold many times their size
             return self.at_hand
         return self._spill(pieces)
 
@@ -125,17 +176,21 @@ class Upload:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._room.give_back()
 
     def _begin_spill(self) -> None:
-        if not self._may_repeat():
+        room = self._take()
+        if room is None:
             self.close()
             return
         kept, self._kept = self._kept, []
         try:
             self._file = tempfile.TemporaryFile(buffering=0, prefix="failover-")  # noqa: SIM115 - closed with the exchange
         except OSError:
+            room.give_back()
             self.close()
             return
+        self._room = room
         self._spill(kept)
 
     def _spill(self, pieces: list[bytes]) -> bool:

@@ -243,10 +243,8 @@ class Upstream(asyncio.Protocol):
 
     def _still_sending(self) -> bool:
         """Whether the request is still on its way, over a slow link, and gets on."""
-        unsent = outstanding(self.transport)
-        gets_on = 0 < unsent < self._unsent
-        self._unsent = unsent
-        return gets_on
+        before, self._unsent = self._unsent, outstanding(self.transport)
+        return 0 < self._unsent < before
 
     # -- reading the answer
 
@@ -382,15 +380,13 @@ class Upstream(asyncio.Protocol):
         exchange.upstream = None
         if exchange.reading_paused and not self.transport.is_closing():
             self.transport.resume_reading()  # that pause was this client's, not the next one's
-        if keep and head.keep_alive and (not exchange.head.length or self._is_sent(exchange)):
+        sent = not exchange.head.length or (exchange.upload_done and not self.transport.get_write_buffer_size())
+        if keep and head.keep_alive and sent:
             if head.keep_alive_timeout:
                 self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
             self.pool.put_back(self)
         else:
             self.close()
-
-    def _is_sent(self, exchange: Exchange | Rival | Witness) -> bool:
-        return exchange.upload_done and not self.transport.get_write_buffer_size()
 
     def _fail(self, fault: Fault) -> None:
         exchange = self.exchange

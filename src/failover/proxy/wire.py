@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 128
-_TOO_LARGE: Final = f"The head is larger than {MAX_HEAD} bytes."
+_LARGE: Final = 4096
+_MOST_LINES: Final = MAX_FIELDS + 3  # with the first one, and what is split off behind the last
 
 _ORDINARY = re.compile(rb"(?![Xx]-[Ff])([!#$%&'*+.^`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
 _PLAIN = re.compile(rb"/[!$&'()*+,./0-9:;=?@A-Z^a-z|~-]*")
@@ -179,16 +180,18 @@ class HeadReader:
 
     def _read_request(self, data: bytes, start: int) -> RequestHead | None:
         """Read a head whose fields were not seen together before; its request line ends at `start`."""
+        if len(data) > _LARGE and _has_too_many_lines(data):
+            raise too_many()
         end = data.find(b"\r\n\r\n", start) + 4
         if end == 3:
             _check_part(data, start)
             return None
         if end > MAX_HEAD:
-            raise Malformed(431, _TOO_LARGE)
+            raise too_large()
         raw = data[:end]
-        lines = raw.split(b"\r\n")
-        if len(lines) > MAX_FIELDS + 3:
-            raise Malformed(431, f"more than {MAX_FIELDS} header fields")
+        lines = raw.split(b"\r\n", _MOST_LINES)
+        if len(lines) > _MOST_LINES:
+            raise too_many()
         line = _read_line(lines[0])
         head = RequestHead(line, end)
         known = self._request_lines.apply(head, lines[1:-2], raw)
@@ -228,7 +231,7 @@ class HeadReader:
         return head
 
     def _read_response(self, raw: bytes) -> ResponseHead:
-        lines = raw.split(b"\r\n")
+        lines = raw.split(b"\r\n", _MOST_LINES)
         line = lines[0]
         status = _STATUS_LINES.get(line)
         http10 = False
@@ -244,7 +247,7 @@ class HeadReader:
             # Still answered for in HTTP/1.1: the version is each hop's own (RFC 9110 section 2.5).
             head.http10 = True
             head.keep_alive = False
-        if len(lines) > MAX_FIELDS + 3:
+        if len(lines) > _MOST_LINES:
             raise Malformed(502, f"more than {MAX_FIELDS} header fields")
         del lines[-2:], lines[0]
         head.lines.append(line)
@@ -257,6 +260,22 @@ class HeadReader:
         if known:
             self._responses.remember(raw, head)
         return head
+
+
+def too_large() -> Malformed:
+    """The head of a request has too many bytes."""
+    return Malformed(431, f"The head is larger than {MAX_HEAD} bytes.")
+
+
+def too_many() -> Malformed:
+    """The head of a request has too many fields."""
+    return Malformed(431, f"more than {MAX_FIELDS} header fields")
+
+
+def _has_too_many_lines(data: bytes) -> bool:
+    """Whether it is sure before the end of the head is looked for, which takes long where there are very many lines."""
+    lines = data.split(b"\r\n", _MOST_LINES)
+    return len(lines) > _MOST_LINES and b"" not in lines[1:-1]
 
 
 def _read_line(raw: bytes) -> RequestLine:
@@ -331,13 +350,18 @@ def _check_part(data: bytes, start: int) -> None:
     not mend it. Raises Malformed.
     """
     if len(data) > MAX_HEAD:
-        raise Malformed(431, _TOO_LARGE)
+        raise too_large()
+    check_beginning(data, start)
+    if not _lines_end_well(data):
+        raise Malformed(400, "Lines end in CR LF.")
+
+
+def check_beginning(data: bytes, start: int) -> None:
+    """What can be said of a request line that ends at `start`, or has not ended yet. Raises Malformed."""
     if start >= 0:
         _read_line(data[:start])
     elif not _BEGINNING.match(data):
         raise Malformed(400, "this is no beginning of a request")
-    if not _lines_end_well(data):
-        raise Malformed(400, "Lines end in CR LF.")
 
 
 def _lines_end_well(data: bytes) -> bool:

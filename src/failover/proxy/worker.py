@@ -27,13 +27,16 @@ from failover.observe import log
 from failover.observe.shortage import tell_of_memory
 from failover.proxy.client import Clients
 from failover.proxy.cors import Cors
+from failover.proxy.crowd import Crowd
 from failover.proxy.evidence import Evidence
 from failover.proxy.exchange import Exchange
+from failover.proxy.headcount import Headcount
 from failover.proxy.hold import Hold
 from failover.proxy.line import Line
 from failover.proxy.listener import Listener
 from failover.proxy.pool import Pool
 from failover.proxy.stats import Stats
+from failover.proxy.upload import Spills
 from failover.proxy.wire import HeadReader
 
 if TYPE_CHECKING:
@@ -44,14 +47,12 @@ if TYPE_CHECKING:
     from failover.launch import Launch
     from failover.proxy.answering import Answering
     from failover.proxy.client import Client
-    from failover.proxy.downstream import Downstream
     from failover.proxy.fields import RequestHead
-    from failover.proxy.tunnel import Tunnel
+    from failover.proxy.pages import Page
 
 TICK_S = 0.05
 """How coarse the clock is: all deadlines are looked after by one timer, none has one of its own."""
 
-_CLIENT_TICKS = 10
 _COUNTER_TICKS = round(SIGN_EVERY_S / TICK_S)
 _RACE_TICK_S = 0.02
 _LATE_S = 0.25
@@ -75,6 +76,7 @@ class Worker:
         # read by each request, and reading settings costs more
         self.max_body = settings.max_body
         self.idle_timeout = settings.idle_timeout
+        self.least_progress = int(settings.min_rate * settings.idle_timeout)
         self.draining = False
         self.stats = Stats()
         self.evidence = Evidence(launch.slot)
@@ -96,10 +98,10 @@ class Worker:
         self.cors = Cors()
         self._leaving: list[tuple[float, Callable[[], None]]] = []
         self._racing = False
-        self.downstreams: set[Downstream] = set()
-        self.tunnels: set[Tunnel] = set()
-        self.overflow: set[Downstream] = set()
-        self._max_connections = _share(settings.max_connections, settings.workers)
+        self.pages: set[Page] = set()  # that are asked for now
+        self.spills = Spills(settings.max_body, settings.workers)
+        self.crowd = _crowd(launch, self.stats)
+        self.refused = self.crowd.refused
         self.access_log: Callable[[Answering], None] | None = _access_log if settings.access_log else None
         self._log = log.get("worker")
         self._listener = Listener(self)
@@ -130,19 +132,19 @@ class Worker:
         self.draining = True
         self.line.end()
         self._listener.stop()
-        for downstream in list(self.downstreams):
+        for downstream in list(self.crowd.downstreams):
             downstream.drain()
         for pool in self.pools.values():
             pool.close()
         self.loop.call_later(self.settings.drain_timeout, self._give_up)
 
     def _stop_when_idle(self) -> None:
-        if self.draining and not self.downstreams and not self.tunnels and not self.stopped.done():
+        if self.draining and not self.crowd.downstreams and not self.crowd.tunnels and not self.stopped.done():
             self.stopped.set_result(None)
 
     def _give_up(self) -> None:
         """The time to finish is over: whoever still waits is cut, and sees it."""
-        for downstream in list(self.downstreams):
+        for downstream in list(self.crowd.downstreams):
             if downstream.exchange is not None:
                 downstream.cut()
         if not self.stopped.done():
@@ -170,11 +172,7 @@ class Worker:
         self.hold.tick()
         if self._leaving:
             self._leave_in_turn()
-        if self._ticks % _CLIENT_TICKS == 0:
-            for downstream in [d for d in self.downstreams if d.deadline < now]:
-                downstream.expire()
-            for tunnel in [t for t in self.tunnels if t.deadline < now]:
-                tunnel.expire()
+        self.crowd.tick(now)
         if self._ticks % _COUNTER_TICKS == 0:
             self.launch.sign(ALIVE)
             self._listener.look()
@@ -187,8 +185,8 @@ class Worker:
     def _counters(self) -> Counters:
         stats = self.stats
         gauges = {
-            "in_flight": sum(isinstance(downstream.exchange, Exchange) for downstream in self.downstreams),
-            "clients": len(self.downstreams),
+            "in_flight": sum(isinstance(downstream.exchange, Exchange) for downstream in self.crowd.downstreams),
+            "clients": len(self.crowd.downstreams) + len(self.crowd.tunnels),
             "held": len(self.hold.waiting),
         }
         return stats.told(self.launch.slot, self.pools, gauges)
@@ -263,7 +261,7 @@ class Worker:
         """These targets do not serve any more: end their tunnels and event streams, not all in one moment."""
         if not any(target.usable for target in self.routing.targets):
             return  # there is nobody better to come back to
-        left = [tunnel.leave for tunnel in self.tunnels if tunnel.pool in pools]
+        left = [tunnel.leave for tunnel in self.crowd.tunnels if tunnel.pool in pools]
         left += [upstream.leave for pool in pools for upstream in pool.open if upstream.streams_events]
         self._leaving += [(self.now + random.uniform(0.0, _LEAVE_WITHIN_S), leave) for leave in left]  # noqa: S311 - jitter
 
@@ -334,18 +332,6 @@ class Worker:
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return any((mapped or address) in network for network in networks)
 
-    def joined(self, downstream: Downstream) -> None:
-        self.stats.connections += 1
-        self.downstreams.add(downstream)
-        if len(self.downstreams) > self._max_connections:
-            self.overflow.add(downstream)
-        if self.draining:
-            downstream.drain()  # was accepted in the last moment
-
-    def left(self, downstream: Downstream) -> None:
-        self.downstreams.discard(downstream)
-        self.overflow.discard(downstream)
-
 
 def _identifiers() -> Iterator[bytes]:
     """Identifiers that no other request of any worker has."""
@@ -357,9 +343,13 @@ def _identifiers() -> Iterator[bytes]:
             yield first + two
 
 
-def _share(max_connections: int, workers: int) -> int:
-    """This worker's part of the connections, rounded up."""
-    return -(-max_connections // workers)
+def _crowd(launch: Launch, stats: Stats) -> Crowd:
+    """The places of this worker: its part of all, rounded up."""
+    settings = launch.settings
+    counters = launch.counters
+    headcount = None if counters is None else Headcount(counters, launch.slot, launch.token)
+    most = -(-settings.max_connections // settings.workers)
+    return Crowd(most, stats, headcount, settings.max_connections_per_client)
 
 
 def _access_log(exchange: Answering) -> None:

@@ -6,7 +6,6 @@ A key `fail_threshold` is `--fail-threshold` as a flag and `FAILOVER_FAIL_THRESH
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,11 +18,9 @@ from failover.settings import machine, places
 from failover.settings.amounts import duration, percent, size
 from failover.settings.certificate import KEY_FILE, server_tls
 from failover.settings.facts import Facts, Group, facts_of
-from failover.settings.places import Network, StatusRange
-from failover.settings.secret import MASK
-from failover.settings.types import SWITCH, Form, Listen, choice, quoted, whole
+from failover.settings.places import TARGET, Network, StatusRange
+from failover.settings.types import SWITCH, Form, Listen, choice, whole
 from failover.settings.users import USER, User
-from failover.targets import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,15 +31,6 @@ _HOUR = 3600.0
 _DAY = 86400.0
 _BETWEEN_URLS = r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)"  # a comma may be part of an address
 _BETWEEN_WORDS = r"[,\s]+"
-
-
-def _display(target: Target) -> str:
-    """The address with its secrets masked, so that one sees that there are some."""
-    url = target.url.replace("://", f"://{MASK}@", 1) if target.authorization else target.url
-    return f"{url}?{MASK}" if target.query else url
-
-
-TARGET = Form("URL", lambda text: parse_target(text, "primary"), _display)
 
 
 class Settings(BaseModel):
@@ -164,6 +152,14 @@ class Settings(BaseModel):
         float,
         Facts(Group.TIMEOUTS, duration(0.01, 600), "Longest time that a client may take to send a request's head."),
     ] = 10.0
+    min_rate: Annotated[
+        int,
+        Facts(
+            Group.TIMEOUTS,
+            size(0, 10**9),
+            "Fewest bytes a second of a body, or taken of an answer, on the average of an idle time-out; 0: any.",
+        ),
+    ] = 240
     drain_timeout: Annotated[
         float, Facts(Group.TIMEOUTS, duration(0, _HOUR), "Longest wait for open requests when stopping or reloading.")
     ] = 30.0
@@ -267,6 +263,14 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    max_connections_per_client: Annotated[
+        int,
+        Facts(
+            Group.PROCESS,
+            whole(1, 1_000_000, off=True),
+            "Most connections of one client, an IPv4 address or a /64 of IPv6; a trusted proxy may have any number.",
+        ),
+    ] = 0
     state_dir: Annotated[
         Path | None,
         Facts(
@@ -389,9 +393,4 @@ def _parse(key: str, form: Form, value: Any, known: Mapping[str, Any], place: in
     if form is not TARGET:
         return form.parse(value)
     alias = "primary" if key == "primary" else "backup" if place == 0 else f"backup-{place + 1}"
-    target = parse_target(value, alias, known.get("backup_kind", "auto") if alias != "primary" else "auto")
-    places.refuse_loop(target, known.get("listen"))
-    primary = known.get("primary")
-    if primary is not None and replace(target, alias="", kind=primary.kind) == replace(primary, alias=""):
-        raise ValueError(f"{quoted(target.url)} is the primary; a backup must be another place")
-    return target
+    return places.target_among(value, alias, known)

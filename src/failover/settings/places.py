@@ -6,13 +6,17 @@ import base64
 import ipaddress
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from failover.settings.secret import MASK, mask_text, mask_webhook, mask_wrong
 from failover.settings.types import Form, Listen, did_you_mean, quoted
+from failover.targets import parse_target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from failover.core.model import Target
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -324,3 +328,23 @@ def parse_state_dir(text: str) -> Path:
 
 MEMORY = "memory"
 STATE_DIR = Form("FOLDER", parse_state_dir)
+
+
+def _display(target: Target) -> str:
+    """The address with its secrets masked, so that one sees that there are some."""
+    url = target.url.replace("://", f"://{MASK}@", 1) if target.authorization else target.url
+    return f"{url}?{MASK}" if target.query else url
+
+
+TARGET = Form("URL", lambda text: parse_target(text, "primary"), _display)
+
+
+def target_among(text: str, alias: str, known: Mapping[str, Any]) -> Target:
+    """The address of a target that will be called `alias`, held against what else is `known` to be right."""
+    kind = known.get("backup_kind", "auto") if alias != "primary" else "auto"
+    target = parse_target(text, alias, kind)
+    refuse_loop(target, known.get("listen"))
+    primary = known.get("primary")
+    if primary is not None and replace(target, alias="", kind=primary.kind) == replace(primary, alias=""):
+        raise ValueError(f"{quoted(target.url)} is the primary; a backup must be another place")
+    return target

@@ -57,12 +57,17 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {meant}?" if meant else ""
 
 
-def whole(least: int, most: int, *, auto: bool = False) -> Form:
-    """A whole number from `least` to `most`; with `auto`, the model lets that word stand for the default."""
-    wanted = f"expected {'auto or ' if auto else ''}{least} to {most}"
+def whole(least: int, most: int, *, auto: bool = False, off: bool = False) -> Form:
+    """A whole number from `least` to `most`; with `auto`, the model lets that word stand for the default, with `off`
+    that word stands for 0.
+    """
+    words = ["auto"] * auto + ["off"] * off
+    wanted = f"expected {''.join(f'{word} or ' for word in words)}{least} to {most}"
 
     def parse(text: str) -> int:
         word = text.strip()
+        if off and word.lower() == "off":
+            return 0
         if not _WHOLE.fullmatch(word) or len(word) > _SHOWN:
             raise ValueError(f"{quoted(word)} is not a whole number; {wanted}")
         number = int(word)
@@ -72,7 +77,8 @@ def whole(least: int, most: int, *, auto: bool = False) -> Form:
 
     numbers = {"type": "integer", "minimum": least, "maximum": most}
     texts = {"type": "string", "pattern": r"^\s*[+-]?\d+(_\d+)*\s*$"}
-    return Form("NUMBER", parse, str, {"anyOf": [numbers, texts, *([_any_case("auto")] if auto else [])]})
+    schema = {"anyOf": [numbers, texts, *map(_any_case, words)]}
+    return Form("NUMBER|off" if off else "NUMBER", parse, (lambda number: str(number or "off")) if off else str, schema)
 
 
 def choice(*words: str) -> Form:

@@ -5,6 +5,7 @@ Mechanics only: *when* a child is seated or dismissed is the supervisor's decisi
 
 from __future__ import annotations
 
+import mmap
 import os
 import selectors
 import signal
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from failover.launch import CONTROLLER_SLOT, READY, Launch
+from failover.launch import CONTROLLER_SLOT, COUNTER_CELLS, READY, Launch
 from failover.observe import log
 from failover.supervisor.child import Pace, Run, fork
 from failover.supervisor.sockets import url_of
@@ -46,8 +47,11 @@ class Generation:
     tls: ssl.SSLContext | None = None
     upstream_tls: ssl.SSLContext | None = None
     addresses: tuple[str, ...] = field(init=False)
+    counters: mmap.mmap | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        if self.settings.max_connections_per_client:
+            object.__setattr__(self, "counters", mmap.mmap(-1, 4 * COUNTER_CELLS * self.settings.workers))
         # asked now: a stop closes the sockets, and children may still be born after that
         addresses = tuple(url_of(one, tls=self.tls is not None) for one in self.public)
         object.__setattr__(self, "addresses", addresses)
@@ -214,6 +218,7 @@ class Nursery:
             peers=self._peers,
             tls=None if seat.is_controller else generation.tls,
             upstream_tls=generation.upstream_tls,
+            counters=None if seat.is_controller else generation.counters,
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
             signs=signs,

@@ -129,3 +129,24 @@ def test_what_goes_on_can_be_read_as_it_came(noise, cuts):
     payload, again = read(passed)
     assert len(payload) == size
     assert again.done == reader.done
+
+
+def test_extensions_that_outweigh_the_payload_are_refused():
+    dust = b"1;%b\r\nx\r\n" % (b"a" * 200)
+    with pytest.raises(Malformed) as error:
+        read(dust * 1000)
+    assert error.value.status == 400
+
+
+def test_extensions_that_sign_each_chunk_are_none_of_those():
+    signed = b"10000;chunk-signature=%b\r\n%b\r\n" % (b"a" * 64, b"x" * 65536)
+    assert len(read(signed * 100)[0]) == 6_553_600
+    assert len(read(b"1;sig=1234567\r\nx\r\n" * 5000)[0]) == 5000
+
+
+def test_whole_chunks_in_a_row_end_where_they_are_not_whole():
+    payload, reader = read(b"1\r\na\r\n2\r\nbc\r\n3\r\nd")
+    assert payload == b"abcd"
+    assert not reader.done
+    with pytest.raises(Malformed):
+        read(b"1\r\na\r\n1\r\nabc\r\n")

@@ -6,7 +6,7 @@ import pytest
 
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED
-from failover.proxy.upload import KEPT, Upload
+from failover.proxy.upload import KEPT, Spills, Upload
 
 PIECES = [bytes([n]) * 50_000 for n in range(20)]
 WHOLE = b"".join(PIECES)
@@ -17,7 +17,7 @@ def upload():
     made = []
 
     def make(length=1_000_000, *, repeatable=True):
-        made.append(Upload(length, lambda: repeatable))
+        made.append(Upload(length, lambda: Spills(10_000_000, 1).take(length) if repeatable else None))
         return made[-1]
 
     yield make
@@ -130,3 +130,28 @@ def test_while_nobody_takes_it_the_client_waits(upload):
     made = upload()
     assert made.keep([b"x" * (KEPT - 1)])
     assert not made.keep([b"x"])
+
+
+def test_files_of_all_bodies_together_have_a_bound():
+    spills = Spills(1_000_000, 1100)  # the part of a worker is less than one body: it has room for one
+    first, second, third = (Upload(n, lambda n=n: spills.take(n)) for n in (1_000_000, CHUNKED, CHUNKED))
+    for piece in PIECES:
+        assert first.send([piece]) == piece
+        second.send([piece])
+    assert first.at_hand
+    assert not second.at_hand, "it is kept, though there is no room"
+    assert not second.lost, "it is proxied once all the same"
+    first.close()
+    for piece in PIECES:
+        third.send([piece])
+    assert third.at_hand, "room that was given back is not given again"
+    third.close()
+
+
+def test_many_small_pieces_hold_no_more_than_their_bytes():
+    made = Upload(CHUNKED, lambda: None)
+    for _ in range(10_000):
+        made.keep([b"xy"])
+    assert len(made._kept) <= 100
+    assert made.so_far() == b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in made._kept)
+    assert b"".join(made._kept) == b"xy" * 10_000
