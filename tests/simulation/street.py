@@ -162,9 +162,9 @@ class Street:
         """What the worker still has after the end of all connections."""
         worker, pools = self.worker, self.worker.pools.values()
         things = {
-            "clients": worker.downstreams,
-            "clients above the limit": worker.overflow,
-            "tunnels": worker.tunnels,
+            "clients": worker.crowd.downstreams,
+            "clients that were turned away": worker.crowd.refused,
+            "tunnels": worker.crowd.tunnels,
             "held writes": worker.hold.waiting,
             "rescues": worker._rescues,
             "connections to targets": [one for pool in pools for one in (*pool.open, *pool.idle)],

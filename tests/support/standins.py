@@ -51,6 +51,7 @@ def read_settings():
         admin_listen=None,
         admin_token=None,
         check_path=None,
+        max_connections_per_client=0,
         tls_cert=None,
         upstream_ca=None,
         user=None,

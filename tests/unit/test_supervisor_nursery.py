@@ -21,7 +21,7 @@ def empty():
 
 
 def seat(slot=0):
-    return Seat(lambda _launch: 0, slot, Generation(SimpleNamespace(), (), "token"))
+    return Seat(lambda _launch: 0, slot, Generation(SimpleNamespace(max_connections_per_client=0), (), "token"))
 
 
 def files():
