@@ -150,7 +150,7 @@ async def _tls(target: Target, asker: Asker, means: Means) -> Finding:
     except Fault as fault:
         if fault.error is not ErrorType.TLS_CERTIFICATE_ERROR:
             return fail("tls", target.alias, f"{_what(fault)}: {fault.detail}", CHECK[fault.error])
-        seen = await means.describe(asyncio.get_running_loop(), addresses, target.host, asker.within)
+        seen = await means.describe(asyncio.get_running_loop(), addresses, target.host, asker.within, fault.detail)
         return untrusted(target, fault, seen)
     return lasts(target.alias, details, datetime.now(UTC), monotonic() - began)
 

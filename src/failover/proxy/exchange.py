@@ -337,10 +337,19 @@ class Exchange(Answering):
 
     def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
         """101: the exchange becomes a tunnel, which owns both connections from here on."""
-        if self.head.upgrade and self.upload_done:
+        if not self.head.upgrade or not self.upload_done:
+            fault = Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early")
+        elif not _tokens(head.upgrade) <= _tokens(self.head.upgrade):
+            fault = Fault(ErrorType.HTTP_UPGRADE_FAILED, "101 to a protocol that nobody asked for")
+        else:
             self._accept(head)
             self._become_tunnel(upstream, head, data)
             return
         upstream.exchange = None
         upstream.close()
-        self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early"))
+        self.failed(upstream, fault)
+
+
+def _tokens(protocols: bytes) -> set[bytes]:
+    """The protocols of an Upgrade field."""
+    return {protocol.strip().lower() for protocol in protocols.split(b",")} - {b""}

@@ -7,16 +7,18 @@ it is whole, and says exactly one of `whole`, `finished` or `failed` for each re
 from __future__ import annotations
 
 import asyncio
-import select
 from typing import TYPE_CHECKING
 
 from failover.core.model import Address, ErrorType
 from failover.faults import Fault, translate
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
-from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER, outstanding
+from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER, glance, outstanding, read_on
+from failover.proxy.wire import MAX_HEAD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from failover.proxy.exchange import Exchange
     from failover.proxy.pool import Pool
     from failover.proxy.race import Rival, Witness
@@ -30,7 +32,8 @@ IDLE_S = 4.0
 
 class Upstream(asyncio.Protocol):
     """One connection to a target, carrying one exchange at a time. `told` are the addresses known when it was made;
-    `kept` says that it has been idle in the pool, where its target may close it at any moment.
+    `kept` says that it has been idle in the pool, where its target may close it at any moment. `look(0)` is something
+    when the kernel has news of it that we have not read yet.
     """
 
     __slots__ = (
@@ -39,15 +42,16 @@ class Upstream(asyncio.Protocol):
         "_head",
         "_heard",
         "_held",
+        "_interim",
         "_left",
         "_owed",
-        "_poll",
         "_unsent",
         "address",
         "deadline",
         "exchange",
         "idle_for",
         "kept",
+        "look",
         "paused",
         "pool",
         "told",
@@ -55,6 +59,7 @@ class Upstream(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    look: Callable[[int], object]
 
     def __init__(self, pool: Pool, address: Address, told: tuple[Address, ...]) -> None:
         # for the connection
@@ -65,13 +70,13 @@ class Upstream(asyncio.Protocol):
         self.kept = False
         self.deadline = NEVER
         self.paused = False
-        self._poll: select.poll | None = None
         # for the exchange
         self.exchange: Exchange | Rival | Witness | None = None
         self._heard = False
         self._owed = 0.0  # when the head must be here at last, once the request is sent
         self._unsent = 0.0
         self._buffer = b""
+        self._interim = 0  # bytes of 1xx heads: all heads of an answer together are no larger than one may be
         self._head: ResponseHead | None = None
         self._held: list[bytes] | None = None
         self._left = 0
@@ -82,6 +87,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
         self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.look = glance(self.transport)
         self.pool.open.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -112,6 +118,8 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pool.open.discard(self)
+        if exc is not None and self.exchange is not None:
+            read_on(self.transport, self if self.pool.tls is None else self.transport)
         if self.exchange is None:
             if self in self.pool.idle:
                 self.pool.idle.remove(self)
@@ -187,15 +195,6 @@ class Upstream(asyncio.Protocol):
         """True once the head of the answer has come."""
         return self._head is not None
 
-    def is_quiet(self) -> bool:
-        """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
-        if self.transport.is_closing():
-            return False
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not self._poll.poll(0)
-
     def pause(self) -> None:
         """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""
         self.deadline = NEVER
@@ -203,9 +202,13 @@ class Upstream(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        if self._head is not None:
             self._touch()
+        elif self._owed:
+            self._owed = self.deadline = self.pool.worker.now + self.pool.first_byte_timeout
 
     def abandon(self) -> None:
         """The exchange no longer wants the answer."""
@@ -259,12 +262,16 @@ class Upstream(asyncio.Protocol):
                 return
             data = data[head.size :]
             if head.status >= 200:
+                self._interim = 0
                 self._frame(exchange, head, data)
                 return
             if head.status == 101:
                 self._head = head
                 exchange.switched(self, head, data)
                 return
+            self._interim += head.size
+            if self._interim > MAX_HEAD:
+                raise Malformed(502, "interim answers without end")
             exchange.interim(head)
             if not data:
                 return
@@ -378,19 +385,16 @@ class Upstream(asyncio.Protocol):
         exchange.upstream = None
         if exchange.reading_paused and not self.transport.is_closing():
             self.transport.resume_reading()  # that pause was this client's, not the next one's
-        if keep and head.keep_alive and (not exchange.head.length or self._is_sent(exchange)):
+        sent = not exchange.head.length or (exchange.upload_done and not self.transport.get_write_buffer_size())
+        if keep and head.keep_alive and sent:
             if head.keep_alive_timeout:
                 self.idle_for = min(IDLE_S, max(head.keep_alive_timeout - 1, 0))
             self.pool.put_back(self)
         else:
             self.close()
 
-    def _is_sent(self, exchange: Exchange | Rival | Witness) -> bool:
-        return exchange.upload_done and not self.transport.get_write_buffer_size()
-
     def _fail(self, fault: Fault) -> None:
-        exchange = self.exchange
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
         self.close()
         if exchange is not None:
             exchange.failed(self, fault)

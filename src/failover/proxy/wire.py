@@ -244,8 +244,11 @@ class HeadReader:
         head.lines.append(line)
         known = self._response_lines.apply(head, lines, raw)
         head.body = 0 if status in _NO_BODY else head.length
-        if status == 204 and head.length not in (0, UNTIL_CLOSE):
-            head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
+        if (status == 204 or status < 200) and head.length != UNTIL_CLOSE:
+            # Neither may have a length (RFC 9110 section 8.6): who believes it would wait for a body.
+            head.lines = without_fields(head.lines, (b"content-length",))
+            if head.length:
+                head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
         if known:
             self._responses.remember(raw, head)
         return head
