@@ -32,7 +32,7 @@ def origin():
 @pytest.fixture(scope="module")
 def program(origin):
     times = ("--idle-timeout", "500ms", "--first-byte-timeout", "2s", "--max-body", "1GB")
-    args = ("--workers", "1", "--check-interval", "1h", "--fail-threshold", "100", "--log-level", "debug", *times)
+    args = ("--workers", "1", "--check-interval", "1h", "--observe", "--log-level", "debug", *times)
     with (
         RawOrigin(lambda wire, _head: wire.send(ok(b"honest"))) as backup,
         Program("--primary", origin.url, "--backup", backup.url, *args) as program,

@@ -124,10 +124,13 @@ def facts(
         not_after=_moment(details.get("notAfter")),
         sha256=hashlib.sha256(der).hexdigest(),
     )
-    if now is None or not details:
+    if now is None:
         return found
+    words = words.lower()
+    if not details:
+        return replace(found, issue="" if _OF_WHO_ISSUED_IT.search(words) else words[:_LONGEST])
     itself = details.get("subject") == details.get("issuer")
-    return replace(found, issue=_issue(found, host, now, words.lower(), itself=itself))
+    return replace(found, issue=_issue(found, host, now, words, itself=itself))
 
 
 def _issue(certificate: Certificate, host: str, now: datetime, words: str, *, itself: bool) -> str:
