@@ -1,7 +1,7 @@
 """How a target is reached, by traffic and by probes: TCP to one of its addresses, and TLS that is always verified.
 
 The next address is tried when the last one has failed or has not answered for a moment; the first that connects wins
-(happy eyeballs, RFC 8305).
+(happy eyeballs, RFC 8305). The more of them there are, the shorter is that moment, so that each has its turn in time.
 """
 
 from __future__ import annotations
@@ -22,33 +22,45 @@ if TYPE_CHECKING:
     from failover.core.model import Address, Target
 
 _STAGGER = 0.25
+_SHORTEST_STAGGER = 0.01  # RFC 8305 section 5
+_MOST_AT_ONCE = 16
+_USUAL_TIME = 1.0
 
 
-async def dial(loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...]) -> socket.socket:
-    """A connected, non-blocking socket. Raises Fault with the most telling failure when no address connects."""
+async def dial(
+    loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...], within: float = _USUAL_TIME
+) -> socket.socket:
+    """A connected, non-blocking socket. `within` are the seconds that the caller will wait: that is his to see to.
+
+    Raises Fault with the most telling failure when no address connects.
+    """
     if len(addresses) == 1:
         try:
             return await _connect(loop, addresses[0])
         except OSError as refusal:
             raise translate(refusal, connecting=True) from None
     waiting = list(addresses)
-    running: set[asyncio.Task[socket.socket]] = set()
+    running: list[asyncio.Task[socket.socket]] = []  # the oldest first
     faults: list[Fault] = []
+    moment = max(min(_STAGGER, within / (len(waiting) + 1)), _SHORTEST_STAGGER)
     try:
         while waiting or running:
             if waiting:
-                running.add(loop.create_task(_connect(loop, waiting.pop(0))))
-            stagger = _STAGGER if waiting else None
-            done, running = await asyncio.wait(running, timeout=stagger, return_when=asyncio.FIRST_COMPLETED)
-            connected = [task for task in done if task.exception() is None]
-            if connected:
-                running.update(connected[1:])
-                return connected[0].result()
+                if len(running) == _MOST_AT_ONCE:
+                    _give_up(running.pop(0))
+                    faults.append(Fault(ErrorType.CONNECTION_TIMEOUT, "no connection in time"))
+                running.append(loop.create_task(_connect(loop, waiting.pop(0))))
+            stagger = moment if waiting else None
+            done, _ = await asyncio.wait(running, timeout=stagger, return_when=asyncio.FIRST_COMPLETED)
+            connected = next((task for task in running if task in done and task.exception() is None), None)
+            if connected is not None:
+                running.remove(connected)
+                return connected.result()
+            running = [task for task in running if task not in done]
             faults.extend(translate(error, connecting=True) for task in done if (error := task.exception()))
     finally:
         for task in running:
-            task.cancel()
-            task.add_done_callback(_discard)
+            _give_up(task)
     raise _most_telling(faults)
 
 
@@ -57,6 +69,7 @@ def client_tls(authorities: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # in the middle of one nothing can be written
+    context.hostname_checks_common_name = False  # a name is one where it is said to be one (RFC 9525 section 2)
     return context
 
 
@@ -98,6 +111,11 @@ async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Non
 def _decide(decided: asyncio.Future[None]) -> None:
     if not decided.done():
         decided.set_result(None)
+
+
+def _give_up(task: asyncio.Task[socket.socket]) -> None:
+    task.cancel()
+    task.add_done_callback(_discard)
 
 
 def _discard(task: asyncio.Task[socket.socket]) -> None:

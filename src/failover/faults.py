@@ -19,6 +19,9 @@ _BY_ERRNO = {
     errno.ENETDOWN: ErrorType.DESTINATION_IP_UNROUTABLE,
     errno.EHOSTDOWN: ErrorType.DESTINATION_IP_UNROUTABLE,
     errno.EPERM: ErrorType.DESTINATION_IP_UNROUTABLE,
+    errno.EACCES: ErrorType.DESTINATION_IP_UNROUTABLE,  # a broadcast address, or one that a firewall forbids
+    errno.EINVAL: ErrorType.DESTINATION_IP_UNROUTABLE,  # a link-local address without its link
+    errno.EAFNOSUPPORT: ErrorType.DESTINATION_IP_UNROUTABLE,  # this machine has no IPv6
     errno.EADDRNOTAVAIL: ErrorType.CONNECTION_LIMIT_REACHED,
     errno.EMFILE: ErrorType.CONNECTION_LIMIT_REACHED,
     errno.ENFILE: ErrorType.CONNECTION_LIMIT_REACHED,

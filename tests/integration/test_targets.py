@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ import pytest
 from support import weather
 from support.answer import Answer
 from support.load import ask
+from support.names import own_files
 from support.origin import Origin
 from support.program import Process, Program
 from support.tls import Authority, self_signed
@@ -122,14 +121,7 @@ def _own_names(tmp_path: Path) -> list[str]:
     """A command before a command that gives it a hosts file of its own, where this system allows it."""
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost my-site.s3.amazonaws.com\n")
-    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-    command = ["unshare", "--mount", "sh", "-c", script, str(hosts)]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*command, "true"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("needs a mount namespace of its own: run as root on Linux")
-    return command
+    return own_files({"/etc/hosts": hosts})
 
 
 async def test_an_s3_bucket_is_known_and_treated_as_one(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ _NO_EVIDENCE = {
     ErrorType.HTTP_429,
     ErrorType.HTTP_REQUEST_ERROR,
     ErrorType.PROXY_INTERNAL_ERROR,
-    ErrorType.PROXY_LOOP_DETECTED,
 }
 
 

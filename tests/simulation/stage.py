@@ -23,7 +23,6 @@ import failover.proxy.flow as flow_module
 import failover.proxy.line as line_module
 import failover.proxy.pool as pool_module
 import failover.proxy.upload as upload_module
-import failover.proxy.upstream as upstream_module
 from failover.core.switch import Switch
 from simulation.clock import PROCESS, Clock, Shim, clock_changes, patched
 from simulation.invariants import broken
@@ -46,7 +45,6 @@ class Stage:
             (prober_module, "dial", self._dial),
             (line_module, "socket", Shim(socket, socket=lambda *_: ToController(self.world))),
             (upload_module, "tempfile", Shim(tempfile, TemporaryFile=self._file)),
-            (upstream_module, "select", Shim(select, poll=self._poll)),
             (flow_module, "select", Shim(select, poll=self._poll)),
             (flow_module, "fcntl", Shim(fcntl, ioctl=self._ioctl)),
             (controller_module, "Switch", _watched(self)),

@@ -85,6 +85,8 @@ class Answer(asyncio.Protocol):
             self._end(Fault(ErrorType.HTTP_PROTOCOL_ERROR, str(error).lower()[:100]))
         if self.head_at is None and self._received > _LARGEST:
             self._end(Fault(ErrorType.HTTP_PROTOCOL_ERROR, "a head of more than 64 KiB"))
+        elif self._received > 2 * _LARGEST:
+            self._end()  # a body of next to nothing but chunks, or trailers, without end
 
     def eof_received(self) -> bool:
         return False
@@ -117,12 +119,14 @@ class Answer(asyncio.Protocol):
     # -- from the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_at is not None:
+            return  # a trailer, or of a second answer, which nobody asked for
         name = name.lower()
         if name in _TELLING:
             self._keep(_TELLING[name], value.decode("latin-1"))
         match name:
             case b"server":
-                self.server = value.decode("latin-1")
+                self.server = value.decode("latin-1")[:_LONGEST_VALUE]
             case b"content-length":
                 self._sized = True
                 self._stated = int(value) if value.isdigit() and len(value) < 16 else -1
@@ -137,6 +141,8 @@ class Answer(asyncio.Protocol):
         self.headers[name] = (value if before is None else f"{before}, {value}")[:_LONGEST_VALUE]
 
     def on_headers_complete(self) -> None:
+        if self.head_at is not None:
+            return
         self.status = self._parser.get_status_code()
         self._interim = self.status < 200
         if self._interim:
@@ -146,6 +152,8 @@ class Answer(asyncio.Protocol):
             self._end()
 
     def on_body(self, body: bytes) -> None:
+        if self.whole.done():
+            return
         if self._body < _BEGINNING:
             self._pieces.append(body)
         self._body += len(body)

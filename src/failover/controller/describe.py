@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import ipaddress
+import re
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from failover.core.model import Address
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module has no name for
+_OF_WHO_ISSUED_IT = re.compile("issuer|unable to verify|self[- ]signed|unknown|not trusted")
 _MOST_NAMES = 20
 _LONGEST = 120
 _MOST_KNOWN = 16
@@ -49,9 +51,14 @@ class Reader:
 
 
 async def describe(
-    loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...], server_hostname: str, within: float
+    loop: asyncio.AbstractEventLoop,
+    addresses: tuple[Address, ...],
+    server_hostname: str,
+    within: float,
+    words: str = "",
 ) -> Certificate | None:
-    """What is wrong with a certificate that was not accepted, looked at within so many seconds.
+    """What is wrong with a certificate that was not accepted, looked at within so many seconds. `words` are those of
+    TLS: they say it where the certificate itself does not, such as what is wrong with an authority above it.
 
     None when no certificate was to be seen. What cannot be decoded has its fingerprint alone.
     """
@@ -64,7 +71,7 @@ async def describe(
             _, details, _ = await _look(loop, peer, server_hostname, _accepting(der))
     if not der:
         return None
-    return facts(der, details, host=server_hostname, now=datetime.now(UTC))
+    return facts(der, details, host=server_hostname, now=datetime.now(UTC), words=words)
 
 
 async def _look(
@@ -103,8 +110,10 @@ def _accepting(der: bytes) -> ssl.SSLContext:
     return context
 
 
-def facts(der: bytes, details: Mapping[str, Any], *, host: str = "", now: datetime | None = None) -> Certificate:
-    """A certificate from its bytes and from what the ssl module decoded of them; `host` and `now` to say its issue."""
+def facts(
+    der: bytes, details: Mapping[str, Any], *, host: str = "", now: datetime | None = None, words: str = ""
+) -> Certificate:
+    """A certificate from its bytes and from what the ssl module decoded of them; the rest is to say its issue."""
     subject, issuer = _names_of(details.get("subject", ())), _names_of(details.get("issuer", ()))
     names = tuple(_text(name) for _, name in details.get("subjectAltName", ())[:_MOST_NAMES])
     found = Certificate(
@@ -115,19 +124,24 @@ def facts(der: bytes, details: Mapping[str, Any], *, host: str = "", now: dateti
         not_after=_moment(details.get("notAfter")),
         sha256=hashlib.sha256(der).hexdigest(),
     )
-    if now is None or not details:
+    if now is None:
         return found
+    words = words.lower()
+    if not details:
+        return replace(found, issue="" if _OF_WHO_ISSUED_IT.search(words) else words[:_LONGEST])
     itself = details.get("subject") == details.get("issuer")
-    return replace(found, issue=_issue(found, host, now, itself=itself))
+    return replace(found, issue=_issue(found, host, now, words, itself=itself))
 
 
-def _issue(certificate: Certificate, host: str, now: datetime, *, itself: bool) -> str:
+def _issue(certificate: Certificate, host: str, now: datetime, words: str, *, itself: bool) -> str:
     if certificate.not_after is not None and certificate.not_after < now:
         return "expired"
     if certificate.not_before is not None and certificate.not_before > now:
         return "not yet valid"
     if not any(covers(name, host) for name in certificate.names):
         return "wrong name"
+    if words and not _OF_WHO_ISSUED_IT.search(words):
+        return "an authority above it has expired" if "expired" in words else words[:_LONGEST]
     return "self-signed" if itself else "unknown authority"
 
 

@@ -76,7 +76,7 @@ class Controller:
         self.backups = tuple(target.alias for target in settings.backup)
         self._urls = tuple(target.url for target in self._targets.values())
         self._resolver = Resolver(self._targets.values(), loop, self._name_changed)
-        self._prober = Prober(settings, self._resolver, loop, launch.upstream_tls)
+        self._prober = Prober(settings, self._resolver, loop, launch.upstream_tls, launch.via)
         self._rules = Rules(
             fail_threshold=settings.fail_threshold,
             recover_threshold=settings.recover_threshold,
@@ -319,7 +319,7 @@ class Controller:
                 if effect.new in (Verdict.SUSPECT, Verdict.BACKUP):
                     self._resolver.refresh(self._targets[PRIMARY])
                 if effect.new is Verdict.BACKUP and effect.error is ErrorType.TLS_CERTIFICATE_ERROR:
-                    self._start(self._describe(self._targets[PRIMARY]))
+                    self._start(self._describe(self._targets[PRIMARY], effect.detail))
                 lines.verdict_changed(effect, tuple(alias for alias in self.backups if self.usable(alias)))
             case TargetChanged():
                 self._recorder.happened(effect)
@@ -342,9 +342,9 @@ class Controller:
             case RoutingChanged():
                 pass  # was done first
 
-    async def _describe(self, target: Target) -> None:
+    async def _describe(self, target: Target, words: str) -> None:
         """Look at the certificate that was not accepted, for the report alone."""
-        seen = await describe(self._loop, self._resolver.addresses(target), target.host, _DESCRIBED_WITHIN)
+        seen = await describe(self._loop, self._resolver.addresses(target), target.host, _DESCRIBED_WITHIN, words)
         self._recorder.described(seen)
 
     # -- what is asked

@@ -88,12 +88,20 @@ class Result:
 
 
 class Prober:
-    """Probes targets as the settings say. `tls` is what https targets are verified with."""
+    """Probes targets as the settings say. `tls` is what https targets are verified with, `via` the name that our own
+    workers write into Via.
+    """
 
     def __init__(
-        self, settings: Settings, resolver: Resolver, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | None
+        self,
+        settings: Settings,
+        resolver: Resolver,
+        loop: asyncio.AbstractEventLoop,
+        tls: ssl.SSLContext | None,
+        via: str = "",
     ) -> None:
         self._settings = settings
+        self._via = via
         self._resolver = resolver
         self._loop = loop
         self._client_tls = tls
@@ -120,7 +128,7 @@ class Prober:
         if fault is not None and latency > within + _LATE:
             fault = Fault(ErrorType.PROXY_INTERNAL_ERROR, "this machine was too busy to hear of an answer in time")
         if fault is None:
-            fault = self._judge(target, answer.status)
+            fault = self._judge(target, answer.status, answer.headers.get("Via", ""))
         if fault is not None and fault.error in OUR_OWN:
             self._shortage.begins(fault.detail)
         else:
@@ -163,7 +171,7 @@ class Prober:
         addresses = await self._resolver.first(target)
         course.enter("tcp")
         course.address = _written(addresses[0]) if len(addresses) == 1 else ""
-        sock = await dial(self._loop, addresses)
+        sock = await dial(self._loop, addresses, self._settings.connect_timeout)
         course.address = _peer(sock) or course.address
         course.enter("tls")
         try:
@@ -206,9 +214,12 @@ class Prober:
             lines.append(f"Authorization: {target.authorization}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-    def _judge(self, target: Target, status: int) -> Fault | None:
+    def _judge(self, target: Target, status: int, via: str) -> Fault | None:
         """What is wrong with a whole answer of this status. What the user expects is asked of the primary alone."""
         settings = self._settings
+        if self._via and self._via in via:
+            # It may well be a good one: that of the backup, as long as that serves.
+            return Fault(ErrorType.PROXY_LOOP_DETECTED, f"{target.host} leads back to this proxy")
         expected: tuple[tuple[int, int], ...] = ((200, 499),)
         if target.alias == PRIMARY:
             if settings.check_expect is not None:

@@ -28,6 +28,8 @@ _EVERY = 15.0
 _EVERY_UNTIL_KNOWN = 1.0
 _OVERDUE = 5.0
 _MOST_LOOKUPS = 3
+_MOST_TOLD = 4
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,11 @@ class Resolver:
         answer: tuple[str, ...] | Fault
         try:
             found = socket.getaddrinfo(name.host, None, type=socket.SOCK_STREAM)
-            answer = in_turn(str(entry[4][0]) for entry in found)
+            all_of_them = in_turn(str(entry[4][0]) for entry in found)
+            answer = tuple(filter(may_be_a_target, all_of_them))
+            if not answer:
+                nothing = f"it resolves to {', '.join(all_of_them[:_MOST_TOLD]) or 'nothing'}, where nobody can be"
+                answer = Fault(ErrorType.DNS_ERROR, f"{name.host} ({nothing})")
         except OSError as error:
             if not isinstance(error, socket.gaierror):
                 answer = translate(error, connecting=True)  # no descriptor to ask with, say
@@ -205,6 +211,15 @@ def without_asking(host: str) -> tuple[str, ...]:
     if host == "localhost" or host.endswith(".localhost"):
         return ("127.0.0.1", "::1") if _has_ipv6_loopback() else ("127.0.0.1",)
     return ()
+
+
+def may_be_a_target(address: str) -> bool:
+    """Whether a connection can lead there at all. What name servers answer to block a name leads to ourselves, and a
+    multicast or broadcast address to nobody.
+    """
+    one = ipaddress.ip_address(address.partition("%")[0])
+    one = getattr(one, "ipv4_mapped", None) or one
+    return not (one.is_unspecified or one.is_multicast or one == _BROADCAST)
 
 
 def _has_ipv6_loopback() -> bool:

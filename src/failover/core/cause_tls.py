@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from failover.core.cause_scene import Scene
-    from failover.core.document import Cause
+    from failover.core.document import Cause, Certificate
 
 _CERTIFICATE = (ErrorType.TLS_CERTIFICATE_ERROR,)
 _TLS = (ErrorType.TLS_PROTOCOL_ERROR,)
@@ -30,7 +30,9 @@ def certificate(scene: Scene) -> Cause | None:
         facts.append(f"TLS says: {words}")
     shown = shown or (before.certificate if before is not None else None)
     if shown is not None:
-        if kind == "certificate_expired" and shown.not_after is not None:
+        if kind == "certificate_expired" and _is_good_yet(scene, shown):
+            title, check = _ABOVE_IT
+        elif kind == "certificate_expired" and shown.not_after is not None:
             facts.insert(0, f"it ended at {moment(shown.not_after)}{_before(scene, shown.not_after)}")
         if kind == "certificate_not_yet_valid" and shown.not_before is not None:
             facts.insert(0, f"it begins at {moment(shown.not_before)}")
@@ -71,6 +73,17 @@ _CERTIFICATES = (
 _OTHER_CERTIFICATE = (
     "certificate_refused", "The certificate {is|was} not accepted", CHECK[ErrorType.TLS_CERTIFICATE_ERROR],
 )  # fmt: skip
+
+
+_ABOVE_IT = (
+    "An authority above the certificate {has|had} expired",
+    "Load the chain of today into the server; or is the list of authorities of this machine an old one?",
+)
+
+
+def _is_good_yet(scene: Scene, shown: Certificate) -> bool:
+    last = scene.findings.last
+    return last is not None and shown.not_after is not None and shown.not_after > last.at
 
 
 def _certificate_words(scene: Scene) -> str:

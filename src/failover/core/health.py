@@ -48,7 +48,6 @@ _NO_EVIDENCE = frozenset(
         ErrorType.HTTP_429,
         ErrorType.HTTP_REQUEST_ERROR,
         ErrorType.PROXY_INTERNAL_ERROR,
-        ErrorType.PROXY_LOOP_DETECTED,
     }
 )
 

@@ -81,7 +81,12 @@ class Describe(Protocol):
     """A look at a certificate that was not accepted."""
 
     def __call__(
-        self, loop: asyncio.AbstractEventLoop, addresses: tuple[Address, ...], server_hostname: str, within: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        addresses: tuple[Address, ...],
+        server_hostname: str,
+        within: float,
+        words: str,
     ) -> Awaitable[Certificate | None]: ...
 
 

@@ -150,19 +150,19 @@ async def _tls(target: Target, asker: Asker, means: Means) -> Finding:
     except Fault as fault:
         if fault.error is not ErrorType.TLS_CERTIFICATE_ERROR:
             return fail("tls", target.alias, f"{_what(fault)}: {fault.detail}", CHECK[fault.error])
-        seen = await means.describe(asyncio.get_running_loop(), addresses, target.host, asker.within)
+        seen = await means.describe(asyncio.get_running_loop(), addresses, target.host, asker.within, fault.detail)
         return untrusted(target, fault, seen)
     return lasts(target.alias, details, datetime.now(UTC), monotonic() - began)
 
 
 def untrusted(target: Target, fault: Fault, seen: Certificate | None) -> Finding:
     """Which of the ways to be wrong it is; the library's own words alone would often name another one."""
-    if seen is None or not seen.issue:
+    if seen is None or not seen.issue or seen.not_after is None:
         text = f"its certificate was not accepted: {fault.detail}"
         return fail("tls", target.alias, text, CHECK[ErrorType.TLS_CERTIFICATE_ERROR])
     names = f"for {_list(seen.names)}" if seen.names else "for no name"
     since = f"{seen.not_before:%Y-%m-%d}" if seen.not_before else "?"
-    until = f"{seen.not_after:%Y-%m-%d}" if seen.not_after else "?"
+    until = f"{seen.not_after:%Y-%m-%d}"
     issuer = f", issued by {seen.issuer}" if seen.issuer else ""
     text = f"its certificate is not to be trusted, {seen.issue}: it is {names}, valid {since} to {until}{issuer}"
     return fail("tls", target.alias, text, _ISSUES.get(seen.issue, CHECK[ErrorType.TLS_CERTIFICATE_ERROR]))

@@ -338,10 +338,14 @@ class Exchange(Answering):
 
     def switched(self, upstream: Upstream, head: ResponseHead, data: bytes) -> None:
         """101: the exchange becomes a tunnel, which owns both connections from here on."""
-        if self.upload_done and was_asked_for(head.upgrade, self.head.upgrade):
+        if not self.head.upgrade or not self.upload_done:
+            fault = Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked, or too early")
+        elif not was_asked_for(head.upgrade, self.head.upgrade):
+            fault = Fault(ErrorType.HTTP_UPGRADE_FAILED, "101 to a protocol that nobody asked for")
+        else:
             self._accept(head)
             self._become_tunnel(upstream, head, data)
             return
         upstream.exchange = None
         upstream.close()
-        self.failed(upstream, Fault(ErrorType.HTTP_PROTOCOL_ERROR, "101 without being asked for it, or too early"))
+        self.failed(upstream, fault)

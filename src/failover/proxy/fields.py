@@ -358,7 +358,7 @@ def _apply_cors(head: ResponseHead, _: bytes) -> bool:
 
 def _read_keep_alive(line: bytes) -> int:
     timeout = _KEEP_ALIVE_TIMEOUT.search(line.lower())
-    return int(timeout[1]) if timeout else 0
+    return max(int(timeout[1]), 1) if timeout else 0  # 0: it said nothing
 
 
 def _apply_keep_alive(head: ResponseHead, timeout: int) -> bool:

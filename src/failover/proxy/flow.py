@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import select
 import socket
 import struct
 import termios
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 NEVER = float("inf")
 """The deadline of what nobody waits for."""
@@ -22,6 +25,7 @@ FIRST_FLIGHT = 12 * 1024
 """Bytes that are on their way, all of them, once the kernel has them: a peer need not take any first (RFC 6928)."""
 
 _PROBE_AFTER_S = 60
+_READ_AT_ONCE = 64 * 1024
 
 
 def outstanding(transport: asyncio.Transport) -> int:
@@ -32,6 +36,23 @@ def outstanding(transport: asyncio.Transport) -> int:
     except (OSError, ValueError, AttributeError):
         queued = 0  # closed meanwhile
     return int(queued) + transport.get_write_buffer_size()
+
+
+def read_on(transport: asyncio.Transport, receiver: Any) -> None:
+    """Give on what came on a connection that is just being lost, and lies unread: who refuses a request and does not
+    read its body breaks the connection behind his answer, and our write may meet that first (RFC 9112 section 9.6).
+    """
+    sock = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        while data := os.read(sock.fileno(), _READ_AT_ONCE):
+            receiver.data_received(data)
+
+
+def glance(transport: asyncio.Transport) -> Callable[[int], object]:
+    """`glance(transport)(0)` is something when the kernel has news of this connection that nobody has read yet."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return poll.poll
 
 
 def has_ended(transport: asyncio.Transport) -> bool:

@@ -96,13 +96,14 @@ class Pool:
         self.hides = self.static or bool(self.base_path)
 
     def take(self, again: bool) -> Upstream | None:
-        """The idle connection used last. Where what it is for must not be sent `again`, one that the target has closed
-        a moment ago, which we may not have heard of yet, is not taken.
+        """The idle connection used last, of which the kernel has nothing to say: neither its end nor bytes unasked for,
+        which would be read as the answer to what is sent now. One that we are closing is only for what may be sent
+        `again`.
         """
         idle = self.idle
         while idle:
             upstream = idle.pop()
-            if again or upstream.is_quiet():
+            if not upstream.look(0) and (again or not upstream.transport.is_closing()):
                 return upstream
             upstream.close()
         return None
@@ -129,7 +130,7 @@ class Pool:
         if not self.addresses:
             raise Fault(self.error or ErrorType.DNS_ERROR, f"the name {self.target.host} has no address")
         loop = self.worker.loop
-        sock = await dial(loop, self.addresses)
+        sock = await dial(loop, self.addresses, self.worker.settings.connect_timeout)
         try:
             upstream = Upstream(self, sock.getpeername()[:2], self.addresses)
             if self.tls is None:

@@ -7,16 +7,17 @@ it is whole, and says exactly one of `whole`, `finished` or `failed` for each re
 from __future__ import annotations
 
 import asyncio
-import select
 from typing import TYPE_CHECKING
 
 from failover.core.model import Address, ErrorType
 from failover.faults import Fault, translate
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed, ResponseHead
-from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER, outstanding
+from failover.proxy.flow import FIRST_FLIGHT, NEVER, WRITE_BUFFER, glance, outstanding, read_on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from failover.proxy.exchange import Exchange
     from failover.proxy.pool import Pool
     from failover.proxy.race import Rival, Witness
@@ -31,7 +32,8 @@ _MOST_INTERIMS = 64  # more 1xx than this before an answer are a flood, which no
 
 class Upstream(asyncio.Protocol):
     """One connection to a target, carrying one exchange at a time. `told` are the addresses known when it was made;
-    `kept` says that it has been idle in the pool, where its target may close it at any moment.
+    `kept` says that it has been idle in the pool, where its target may close it at any moment. `look(0)` is something
+    when the kernel has news of it that we have not read yet.
     """
 
     __slots__ = (
@@ -42,13 +44,13 @@ class Upstream(asyncio.Protocol):
         "_held",
         "_left",
         "_owed",
-        "_poll",
         "_unsent",
         "address",
         "deadline",
         "exchange",
         "idle_for",
         "kept",
+        "look",
         "paused",
         "pool",
         "told",
@@ -56,6 +58,7 @@ class Upstream(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    look: Callable[[int], object]
 
     def __init__(self, pool: Pool, address: Address, told: tuple[Address, ...]) -> None:
         # for the connection
@@ -66,7 +69,6 @@ class Upstream(asyncio.Protocol):
         self.kept = False
         self.deadline = NEVER
         self.paused = False
-        self._poll: select.poll | None = None
         # for the exchange
         self.exchange: Exchange | Rival | Witness | None = None
         self._heard = 0  # the heads of which a byte has come, 1xx included
@@ -83,6 +85,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream socket gives a stream transport
         self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.look = glance(self.transport)
         self.pool.open.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -113,6 +116,8 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pool.open.discard(self)
+        if exc is not None and self.exchange is not None:
+            read_on(self.transport, self if self.pool.tls is None else self.transport)
         if self.exchange is None:
             if self in self.pool.idle:
                 self.pool.idle.remove(self)
@@ -189,15 +194,6 @@ class Upstream(asyncio.Protocol):
         """True once the head of the answer has come."""
         return self._head is not None
 
-    def is_quiet(self) -> bool:
-        """Whether the kernel has nothing to say about this idle connection: neither its end nor bytes unasked for."""
-        if self.transport.is_closing():
-            return False
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not self._poll.poll(0)
-
     def pause(self) -> None:
         """The client reads too slowly: stop reading from the target, whose time does not run meanwhile."""
         self.deadline = NEVER
@@ -205,9 +201,13 @@ class Upstream(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        if self._head is not None:
             self._touch()
+        elif self._owed:
+            self._owed = self.deadline = self.pool.worker.now + self.pool.first_byte_timeout
 
     def abandon(self) -> None:
         """The exchange no longer wants the answer."""
@@ -389,8 +389,7 @@ class Upstream(asyncio.Protocol):
             self.close()
 
     def _fail(self, fault: Fault) -> None:
-        exchange = self.exchange
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
         self.close()
         if exchange is not None:
             exchange.failed(self, fault)

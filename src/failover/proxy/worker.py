@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
 import ipaddress
 import itertools
 import random
@@ -82,8 +81,7 @@ class Worker:
         self.evidence = Evidence(launch.slot)
         self.heads = HeadReader()
         self.clients = Clients(self)
-        # The same in all workers of one supervisor, so that a loop is seen wherever it comes round.
-        self.via = b"failover-" + hashlib.sha256(launch.token.encode()).hexdigest()[:12].encode()
+        self.via = launch.via.encode()
         self.request_id = _identifiers().__next__
         self.targets = (settings.primary, *settings.backup)
         self.pools = {target.alias: Pool(self, target) for target in self.targets}

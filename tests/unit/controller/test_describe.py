@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from failover.controller.describe import Reader, covers, describe
+from failover.dial import client_tls
+from failover.faults import translate
+from support.flaws import FLAWS, HOST, Flawed
 from support.tls import self_signed
 
 LONG = 30.0
@@ -112,6 +115,22 @@ async def test_unknown_authority():
     assert seen.issue == "unknown authority"
     assert "trustme" in seen.issuer
     assert len(seen.sha256) == 64
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+async def test_each_flaw_is_told_as_what_it_is(tmp_path, flaw):
+    """By its handshake and by the look at it together."""
+    flawed = Flawed(tmp_path)
+    loop = asyncio.get_running_loop()
+    async with Server(flawed.server(flaw)) as server:
+        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+            await loop.create_connection(
+                asyncio.Protocol, *server.addresses[0], ssl=client_tls(flawed.pem), server_hostname=HOST
+            )
+        words = translate(refused.value, connecting=True).detail
+        seen = await describe(loop, server.addresses, HOST, LONG, words)
+        assert not server.heard
+    assert FLAWS[flaw] in seen.issue
 
 
 async def test_an_address_is_a_name_too():

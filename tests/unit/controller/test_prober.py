@@ -17,14 +17,16 @@ import structlog.testing
 import trustme
 
 from failover import __version__
+from failover import dial as dialing
 from failover.controller.prober import Prober
 from failover.controller.resolver import Resolver
 from failover.core.health import says_nothing
 from failover.core.model import ErrorType
 from failover.dial import dial, upstream_tls
-from failover.faults import Fault
+from failover.faults import Fault, translate
 from failover.settings.model import Settings
 from support import weather
+from support.origin import hold_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = 30.0
@@ -66,13 +68,13 @@ class Origin:
 
 
 @contextlib.contextmanager
-def prober_for(url, backup="http://127.0.0.1:9", **settings):
+def prober_for(url, backup="http://127.0.0.1:9", via="", **settings):
     """A prober and the target that it is to probe, the primary."""
     made = Settings(primary=url, backup=(backup,), **settings)
     loop = asyncio.get_running_loop()
     resolver = Resolver((made.primary, *made.backup), loop, lambda _news: None)
     resolver.start()
-    yield Prober(made, resolver, loop, upstream_tls((made.primary, *made.backup), made.upstream_ca)), made
+    yield Prober(made, resolver, loop, upstream_tls((made.primary, *made.backup), made.upstream_ca), via), made
     resolver.stop()
 
 
@@ -167,6 +169,8 @@ async def test_which_statuses_are_good(status, settings, error):
         (b"HTTP/1.1 200 OK\r\nBad Header: 1\r\n\r\n", "keep", ErrorType.HTTP_PROTOCOL_ERROR),
         (b"HTTP/1.1 101 Up\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "keep", ErrorType.HTTP_PROTOCOL_ERROR),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "keep", ErrorType.HTTP_PROTOCOL_ERROR),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5_000, "keep", ErrorType.HTTP_PROTOCOL_ERROR),
     ],
 )
 async def test_what_is_no_answer(answer, then, error):
@@ -186,10 +190,38 @@ async def test_what_is_no_answer(answer, then, error):
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", "keep"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 70_000, "keep"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000, "keep"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 30_000, "keep"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 30_000, "keep"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"y" * 200_000, "keep"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "keep"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nbad", "keep"),
     ],
 )
 async def test_what_is_enough_of_an_answer(answer, then):
     assert (await answered(answer, then)).signal.good
+
+
+async def test_the_first_answer_is_the_answer():
+    """A second one behind it, or trailers, change nothing of it."""
+    second = b"HTTP/1.1 503 Down\r\nServer: liar\r\nContent-Length: 3\r\n\r\nbad"
+    result = await answered(b"HTTP/1.1 200 OK\r\nServer: honest\r\nContent-Length: 2\r\n\r\nok" + second, "keep")
+    assert (result.signal.good, result.status, result.server, result.length) == (True, 200, "honest", 2)
+    chunked = b"HTTP/1.1 200 OK\r\nServer: honest\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nServer: liar\r\n\r\n"
+    assert (await answered(chunked, "keep")).server == "honest"
+
+
+async def test_what_is_kept_of_a_head_is_short():
+    result = await answered(b"HTTP/1.1 200 OK\r\nServer: " + b"x" * 60_000 + b"\r\nContent-Length: 0\r\n\r\n")
+    assert len(result.server) == 200
+
+
+async def test_an_answer_of_our_own_workers_is_a_loop_however_good_it_is():
+    async with Origin(head(200, "Via: 1.1 other, 1.1 failover-0123456789ab\r\n")) as origin:
+        with prober_for(f"http://127.0.0.1:{origin.port}", via="failover-0123456789ab") as (prober, made):
+            result = await prober.probe(made.primary, LONG)
+        assert result.signal.error is ErrorType.PROXY_LOOP_DETECTED
+        with prober_for(f"http://127.0.0.1:{origin.port}", via="failover-000000000000") as (prober, made):
+            assert (await prober.probe(made.primary, LONG)).signal.good
 
 
 async def test_head_waits_for_no_body():
@@ -408,6 +440,76 @@ async def test_the_next_address_is_tried_while_one_hangs():
             addresses = (("127.0.0.1", urlsplit(hung).port), ("127.0.0.1", origin.port))
             with await dial(asyncio.get_running_loop(), addresses) as sock:
                 assert sock.getpeername() == addresses[1]
+
+
+class HalfHung:
+    """All addresses hang but 127.0.0.1."""
+
+    def __init__(self, monkeypatch):
+        self._connect = dialing._connect
+        self.trying = self.most = 0
+        monkeypatch.setattr(dialing, "_connect", self)
+
+    async def __call__(self, loop, address):
+        self.trying += 1
+        self.most = max(self.most, self.trying)
+        try:
+            if address[0] != "127.0.0.1":
+                await asyncio.Event().wait()
+            return await self._connect(loop, address)
+        finally:
+            self.trying -= 1
+
+
+@pytest.mark.parametrize("count", [3, 8, 40])
+async def test_each_address_has_its_turn_in_the_time_that_there_is(monkeypatch, count):
+    waits, wait = [], asyncio.wait
+
+    async def counted(tasks, **how):
+        waits.append(how["timeout"])
+        return await wait(tasks, **how)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+    HalfHung(monkeypatch)
+    async with Origin() as origin:
+        hung = tuple((f"127.0.0.{number}", origin.port) for number in range(2, count + 1))
+        with await dial(asyncio.get_running_loop(), (*hung, ("127.0.0.1", origin.port)), within=0.5) as sock:
+            assert sock.getpeername()[0] == "127.0.0.1"
+    assert sum(filter(None, waits)) < 0.5
+
+
+async def test_only_so_many_addresses_are_tried_at_a_time(monkeypatch):
+    """The oldest gives way, and is not forgotten: no socket is left."""
+    async with Origin() as origin:
+        connecting = HalfHung(monkeypatch)
+        hung = tuple((f"127.0.0.{number}", origin.port) for number in range(2, 62))
+        with await dial(asyncio.get_running_loop(), (*hung, ("127.0.0.1", origin.port)), within=0.1) as sock:
+            assert sock.getpeername()[0] == "127.0.0.1"
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert connecting.most == 16
+    assert connecting.trying == 0
+
+
+async def test_two_hundred_addresses_of_which_the_last_one_answers():
+    async with Origin() as origin:
+        with hold_port("127.0.0.9") as dead:
+            refused = (("127.0.0.9", dead.getsockname()[1]),) * 199
+            with await dial(asyncio.get_running_loop(), (*refused, ("127.0.0.1", origin.port)), within=0.0) as sock:
+                assert sock.getpeername()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        (errno.EACCES, ErrorType.DESTINATION_IP_UNROUTABLE),
+        (errno.EINVAL, ErrorType.DESTINATION_IP_UNROUTABLE),
+        (errno.EAFNOSUPPORT, ErrorType.DESTINATION_IP_UNROUTABLE),
+        (errno.ENOBUFS, ErrorType.PROXY_INTERNAL_ERROR),
+    ],
+)
+def test_a_place_that_cannot_be_gone_to_is_nothing_that_the_target_did(number, error):
+    assert translate(OSError(number, "no"), connecting=True).error is error
 
 
 @pytest.mark.parametrize(

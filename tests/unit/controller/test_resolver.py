@@ -133,6 +133,24 @@ async def test_the_last_good_addresses_are_kept(names, monkeypatch):
         assert (await listening.next()).again
 
 
+@pytest.mark.parametrize(
+    "garbage", [["0.0.0.0"], ["::"], ["255.255.255.255"], ["224.0.0.1", "ff02::1"], ["::ffff:0.0.0.0"], []]
+)
+async def test_an_answer_that_leads_nowhere_is_none(names, monkeypatch, garbage):
+    """As filters answer for names that they block: 0.0.0.0 leads to this machine, and perhaps to this proxy."""
+    monkeypatch.setattr(resolver_module, "_EVERY", 0.01)
+    names.answers["app.test"] = ["192.0.2.1"]
+    async with Listening(APP) as listening:
+        await listening.next()
+        names.answers["app.test"] = garbage
+        news = await listening.next()
+        assert news.fault.error is ErrorType.DNS_ERROR
+        assert ", ".join(garbage) in news.fault.detail
+        assert listening.resolver.addresses(APP) == (("192.0.2.1", 80),)
+        names.answers["app.test"] = [*garbage, "192.0.2.2"]
+        assert (await listening.next()).addresses == ("192.0.2.2",)
+
+
 async def test_changed_addresses_are_told_and_rotated_ones_are_not(names, monkeypatch):
     monkeypatch.setattr(resolver_module, "_EVERY", 0.01)
     names.answers["app.test"] = ["192.0.2.1", "192.0.2.2"]

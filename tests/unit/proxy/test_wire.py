@@ -225,6 +225,13 @@ def test_where_an_answer_ends(head, length, keep_alive):
         assert (read.length, read.keep_alive) == (length, keep_alive)
 
 
+@pytest.mark.parametrize(("said", "seconds"), [(b"timeout=5", 5), (b"timeout=0", 1), (b"max=9", 0), (b"timeout=-1", 0)])
+def test_how_long_a_target_keeps_a_connection(said, seconds):
+    """0 is that it said nothing of it; where it says 0, it is kept for no time, as one second less than that is."""
+    head = HeadReader().response(b"HTTP/1.1 200 OK\r\nKeep-Alive: " + said + b"\r\nContent-Length: 0\r\n\r\n")
+    assert head.keep_alive_timeout == seconds
+
+
 def test_a_head_is_carried_over_line_by_line():
     raw = b"GET /a?b HTTP/1.1\r\nHost: x:80\r\nAccept: */*\r\nConnection: keep-alive\r\nCookie: a=1\r\n\r\n"
     head = HeadReader().request(raw)
