@@ -25,6 +25,12 @@ docs: environment
 	$(PYTHON) -m failover.reports.machine >docs/reference/incident.schema.json.new
 	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
 
+package: environment
+	rm -rf dist && $(PYTHON) -m build --installer uv
+
+executable: environment
+	$(PYTHON) -m PyInstaller --distpath dist --workpath build/executable --log-level WARN packaging/failover.spec
+
 environment:
 	@. ./scripts/environment.sh && environment . test
 
@@ -32,4 +38,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench instructions chaos docs environment clean
+.PHONY: all check test bench instructions chaos docs package executable environment clean

@@ -2,7 +2,7 @@
 # Lint, format and types, all of them whatever the first one says; exit code 0 when all is well.
 cd -- "$(dirname -- "$0")/.." || exit 1
 wrong=0
-.venv/bin/python -m ruff check --quiet src tests scripts bench || wrong=1
-.venv/bin/python -m ruff format --check --quiet src tests scripts bench || wrong=1
+.venv/bin/python -m ruff check --quiet src tests scripts bench packaging || wrong=1
+.venv/bin/python -m ruff format --check --quiet src tests scripts bench packaging || wrong=1
 .venv/bin/python -m mypy || wrong=1
 exit "$wrong"
