@@ -1,6 +1,6 @@
 # One-word chores. None needs the environment to be activated; ./verify.sh does all of check and test at once.
 .POSIX:
-PYTHON = .venv/bin/python
+PY = .venv/bin/python
 
 all: check test
 
@@ -8,28 +8,28 @@ check: environment
 	./scripts/check.sh
 
 test: environment
-	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: environment
-	$(PYTHON) bench/run.py
+	$(PY) bench/run.py
 
 instructions: environment
-	$(PYTHON) bench/instructions.py
+	$(PY) bench/instructions.py
 
 chaos: environment
-	$(PYTHON) tests/chaos/run.py
+	$(PY) tests/chaos/run.py
 
 docs: environment
-	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
+	$(PY) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
-	$(PYTHON) -m failover.reports.machine >docs/reference/incident.schema.json.new
+	$(PY) -m failover.reports.machine >docs/reference/incident.schema.json.new
 	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
 
 package: environment
-	rm -rf dist && $(PYTHON) -m build --installer uv
+	rm -rf dist && $(PY) -m build --installer uv
 
 executable: environment
-	$(PYTHON) -m PyInstaller --distpath dist --workpath build/executable --log-level WARN packaging/failover.spec
+	$(PY) -m PyInstaller --distpath dist --workpath build/executable --log-level WARN packaging/failover.spec
 
 environment:
 	@. ./scripts/environment.sh && environment . test
