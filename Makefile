@@ -1,6 +1,6 @@
 # One-word chores. None needs the environment to be activated; ./verify.sh does all of check and test at once.
 .POSIX:
-PYTHON = .venv/bin/python
+PY = .venv/bin/python
 
 all: check test
 
@@ -8,35 +8,41 @@ check: environment
 	./scripts/check.sh
 
 audit: environment
-	$(PYTHON) scripts/audit.py
+	$(PY) scripts/audit.py
 
 test: environment
-	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench: environment
-	$(PYTHON) bench/run.py
+	$(PY) bench/run.py
 
 instructions: environment
-	$(PYTHON) bench/instructions.py
+	$(PY) bench/instructions.py
 
 siege: environment
-	$(PYTHON) bench/siege.py
+	$(PY) bench/siege.py
 
 chaos: environment
-	$(PYTHON) tests/chaos/run.py
+	$(PY) tests/chaos/run.py
 
 crashes: environment
-	CRASHES=100 $(PYTHON) -m pytest tests/integration/test_crashes.py
+	CRASHES=100 $(PY) -m pytest tests/integration/test_crashes.py
 
 fuzz: environment
-	$(PYTHON) tests/fuzz/run.py
-	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -m hypothesis tests/unit tests/integration/test_whole_exchanges.py
+	$(PY) tests/fuzz/run.py
+	HYPOTHESIS_PROFILE=explore $(PY) -m pytest -m hypothesis tests/unit tests/integration/test_whole_exchanges.py
 
 docs: environment
-	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
+	$(PY) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
-	$(PYTHON) -m failover.reports.machine >docs/reference/incident.schema.json.new
+	$(PY) -m failover.reports.machine >docs/reference/incident.schema.json.new
 	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
+
+package: environment
+	rm -rf dist && $(PY) -m build --installer uv
+
+executable: environment
+	$(PY) -m PyInstaller --distpath dist --workpath build/executable --log-level WARN packaging/failover.spec
 
 environment:
 	@. ./scripts/environment.sh && environment . test
@@ -45,5 +51,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-
-.PHONY: all check audit test bench instructions siege chaos crashes fuzz docs environment clean
+.PHONY: all check audit test bench instructions siege chaos crashes fuzz docs package executable environment clean

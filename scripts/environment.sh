@@ -1,6 +1,6 @@
 # Sourced by ./failover and ./verify.sh (POSIX sh, also macOS' old bash): `environment FOLDER run|test` leaves a complete
 # FOLDER/.venv or ends the shell. A stamp, written last, tells a complete environment from one that was interrupted, made
-# for another version, or moved here from elsewhere.
+# for another version, or moved here from elsewhere. $PYTHON, where it is set, is the Python it is made with.
 
 environment() {
     stamp=$(CDPATH= cd -- "$1" && pwd -P && cksum pyproject.toml constraints.txt) || exit 1
@@ -12,7 +12,7 @@ environment() {
         done <"${1%/}/.venv/stamp-$2"
         [ "$made" = "$stamp" ] && return
     fi
-    for python in python3.14 python3.13 python3.12 python3.11 python3; do
+    for python in ${PYTHON:+"$PYTHON"} python3.14 python3.13 python3.12 python3.11 python3; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             "$python" "${1%/}/scripts/environment.py" "$1" "$2" "$stamp" || exit 1
             return

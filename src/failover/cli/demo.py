@@ -31,6 +31,8 @@ _PACE_S = 0.05  # between two requests of the visitor
 _PATIENCE_S = 30.0
 _LISTENING = re.compile(r"listening on http://([\d.]+):(\d+)")
 _DASHBOARD = re.compile(r"dashboard on http://([\d.]+):(\d+)")
+# This program once more; as one executable (PyInstaller) it is its own interpreter, and knows no -m.
+_ITSELF = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "failover"]
 _REPORT_UNTIL = "\nMost affected\n"  # what comes after it is the same without a story
 
 
@@ -99,7 +101,7 @@ class _Stage:
             held.bind(("127.0.0.1", 0))
             self._ports[name] = held.getsockname()[1]
         port = self._ports[name]
-        process = self._launch("-m", "failover.cli.demo_site", name, str(port), stdin=subprocess.PIPE)
+        process = self._launch("demo-site", name, str(port), stdin=subprocess.PIPE)
         if process.stdout is None or not process.stdout.readline():
             raise _DemoError(f"the {name} site does not start")
         return process, f"http://127.0.0.1:{port}"
@@ -108,7 +110,7 @@ class _Stage:
         """Start the proxy: where it listens, and where its dashboard is."""
         flags = ["--primary", primary, "--backup", backup, "--listen", "127.0.0.1:0", "--ramp-step", "500ms"]
         flags += ["--state-dir", "memory", "--admin-listen", "127.0.0.1:0"]
-        process = self._launch("-m", "failover", *flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        process = self._launch(*flags, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         said, places = [], {}
         for line in process.stdout or ():
             said.append(line)
@@ -122,7 +124,7 @@ class _Stage:
 
     def _launch(self, *words: str, stdin: int, stderr: int | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(  # noqa: S603 - our own program, our own words
-            [sys.executable, *words],
+            [*_ITSELF, *words],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -1,4 +1,4 @@
-"""A small site for the demo, as a process of its own: `python -m failover.cli.demo_site NAME PORT`.
+"""A small site for the demo, as a process of its own: `failover demo-site NAME PORT`.
 
 It ends when its standard input does, so it never outlives the demo.
 """
@@ -10,6 +10,8 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import click
 
 _PAGE = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1><title>{name}</title>
 <body style="font:2em sans-serif;text-align:center;margin-top:20vh;background:{colour}">This is the <b>{name}</b>.
@@ -47,14 +49,13 @@ def _end_with_stdin() -> None:
     os._exit(0)
 
 
-def main() -> None:
-    _Site.name = sys.argv[1]
-    _Site.page = _PAGE.format(name=_Site.name, colour=_COLOURS.get(_Site.name, "#eee")).encode()
+@click.command("demo-site", hidden=True, help="One of the two sites of the demo.")
+@click.argument("name")
+@click.argument("port", type=int)
+def demo_site(name: str, port: int) -> None:
+    _Site.name = name
+    _Site.page = _PAGE.format(name=name, colour=_COLOURS.get(name, "#eee")).encode()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    with _Server(("127.0.0.1", int(sys.argv[2])), _Site) as server:
+    with _Server(("127.0.0.1", port), _Site) as server:
         print("listening", flush=True)
         server.serve_forever()
-
-
-if __name__ == "__main__":
-    main()

@@ -20,10 +20,11 @@ from failover.errors import FailoverError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# name -> where it is, and what it does
+# name -> where it is, and what it does; nothing for what is no command of a user's
 _COMMANDS = {
     "run": ("failover.cli.run:run", "Run the proxy; the same as no command."),
     "demo": ("failover.cli.demo:command", "See a failover happen: two small sites, a crash, the return."),
+    "demo-site": ("failover.cli.demo_site:demo_site", ""),
     "check": (
         "failover.cli.check:check",
         "Look at both sides before trouble does: DNS, TLS, alike, disk, webhooks; exit code for CI.",
@@ -36,6 +37,7 @@ _COMMANDS = {
     "notify": ("failover.cli.notify:notify", "Try whether incidents arrive where they are to be told."),
     "healthcheck": ("failover.cli.healthcheck:healthcheck", "Exit code 0 if the running proxy answers, 1 if not."),
     "config": ("failover.cli.config:config", "Show the settings and their sources, or the schema of the file."),
+    "completion": ("failover.cli.completion:completion", "Print what makes bash, zsh or fish complete all this."),
     "version": ("failover.cli.version:version", "Print the version."),
 }
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -64,7 +66,7 @@ class Commands(Group):
         formatter.write_text("A reverse proxy that makes the downtime of your app invisible.")
         write_flags(formatter)
         with formatter.section("Commands"):
-            formatter.write_dl([(name, does) for name, (_, does) in _COMMANDS.items()])
+            formatter.write_dl([(name, does) for name, (_, does) in _COMMANDS.items() if does])
         formatter.write_paragraph()
         formatter.write_text(
             "Every flag is also a variable (--fail-threshold: FAILOVER_FAIL_THRESHOLD) and a key of the YAML file "
