@@ -22,8 +22,13 @@ chaos: environment
 docs: environment
 	$(PYTHON) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
+	$(PYTHON) -m failover.cli.reference >docs/reference/commands.md.new
+	mv docs/reference/commands.md.new docs/reference/commands.md
 	$(PYTHON) -m failover.reports.machine >docs/reference/incident.schema.json.new
 	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
+
+site: environment
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict  # --quiet would hide what it is strict about
 
 environment:
 	@. ./scripts/environment.sh && environment . test
@@ -32,4 +37,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check test bench instructions chaos docs environment clean
+.PHONY: all check test bench instructions chaos docs site environment clean
