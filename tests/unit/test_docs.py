@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import failover
+from failover.admin.openapi import described
 from failover.cli import reference
 from failover.core.model import ErrorType
 from failover.core.words import CHECK, SENTENCE
@@ -91,7 +92,7 @@ def test_what_there_is_not_is_found() -> None:
 @pytest.mark.parametrize("block", of_kind("yaml"), ids=name_of)
 def test_examples_of_yaml_can_be_read(block: Block, tmp_path: Path) -> None:
     read = yaml.safe_load(block.text)
-    if isinstance(read, dict) and "primary" in read:
+    if isinstance(read, dict) and read.keys() & SETTINGS.keys():
         file = tmp_path / "config.yaml"
         file.write_text(block.text)
         load({"config": os.fspath(file)}, {})
@@ -208,6 +209,12 @@ def test_every_action_of_the_log_has_its_row() -> None:
     }  # fmt: skip
     pages = TEXTS[ROOT / "docs/verdicts.md"] + TEXTS[ROOT / "docs/reference/log.md"]
     assert used - set(re.findall(r"`([a-z]+\.[a-z_]+)`", pages)) == set()
+
+
+def test_every_address_of_the_api_has_its_row() -> None:
+    rows = re.findall(r"^\| `(?:GET|POST) .*?\|", TEXTS[ROOT / "docs/admin.md"], re.MULTILINE)
+    told = {re.sub("ID|ALIAS", "{}", one) for row in rows for one in re.findall(r"(/[\w/.]+)", row)}
+    assert {re.sub(r"\{\w+\}", "{}", path) for path in described()["paths"]} == told
 
 
 # -- what is quoted
