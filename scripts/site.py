@@ -65,6 +65,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_more: Any) -> str:
     """The page as the site needs it; what stands in a block of code stays as it is."""
     source = _places.source[page.file.src_uri]
+    page.meta.pop("status", None)  # an incident's own; the theme would make a sign of it
     pieces = [_prose(text, source, page.file.src_uri) if is_prose else text for is_prose, text in _pieces(markdown)]
     return re.sub(r"```mermaid\n(.*?)```\n", lambda found: _as_table(found[1]), "".join(pieces), flags=re.DOTALL)
 

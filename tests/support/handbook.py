@@ -140,8 +140,8 @@ class Stage:
             self._have_an_incident()
         done = subprocess.run(
             ["bash", "-eu", "-c", text],
-            cwd=self.folder, env=self._environment(block), capture_output=True, text=True, timeout=60, check=False,
-            stdin=subprocess.DEVNULL,
+            cwd=self.folder, env=self._environment(block), capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=4 * PATIENCE,
         )  # fmt: skip
         log = f"\nthe log:\n{self._program.log}" if self._program is not None else ""
         assert done.returncode == 0, f"{block.where}: exit code {done.returncode}\n{done.stdout}{done.stderr}{log}"
