@@ -139,7 +139,7 @@ class Stage:
         if _ABOUT_THE_LAST.search(text):
             self._have_an_incident()
         done = subprocess.run(
-            ["bash", "-eu", "-c", text],
+            ["bash", "-euo", "pipefail", "-c", text],
             cwd=self.folder, env=self._environment(block), capture_output=True, text=True, check=False,
             stdin=subprocess.DEVNULL, timeout=4 * PATIENCE,
         )  # fmt: skip

@@ -82,6 +82,12 @@ def test_commands_have_only_what_there_is(block: Block) -> None:
     assert wrong_words(block.text) == []
 
 
+@pytest.mark.parametrize("block", of_kind("bash"), ids=name_of)
+def test_nothing_stands_after_a_proxy_that_stays(block: Block) -> None:
+    *before, _ = re.sub(r"\\\n", " ", block.text).rstrip().split("\n")
+    assert [line for line in before if re.match(r"(?:\w+=\S+ )*(?:\./)?failover (?:run\b|-)", line)] == []
+
+
 def test_what_there_is_not_is_found() -> None:
     assert wrong_words("failover --primry x") == ["failover run has no --primry"]
     assert wrong_words("docker run -e FAILOVER_PRIMRY=x image") == ["there is no FAILOVER_PRIMRY"]
