@@ -100,7 +100,7 @@ def test_a_dead_link_ends_the_build(tmp_path: Path) -> None:
     links = ["nowhere.md", "other.md#not-there", "../LICENCE", "../README.md#neither"]
     (tmp_path / "docs/page.md").write_text(" ".join(f"[x]({link})" for link in links))
     config = tmp_path / "mkdocs.yml"
-    config.write_text(f"INHERIT: {ROOT}/mkdocs.yml\nnav: [page.md]\nhooks: [{ROOT}/scripts/site.py]\n")
+    config.write_text(f"INHERIT: {ROOT}/mkdocs.yml\nnav: [page.md]\nhooks: [{ROOT}/scripts/docs_site.py]\n")
     done = build(config, tmp_path / "built")
     assert done.returncode != 0
     told = [line for line in done.stderr.splitlines() if "'page.md'" in line]
