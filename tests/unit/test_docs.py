@@ -223,6 +223,51 @@ def test_every_address_of_the_api_has_its_row() -> None:
     assert {re.sub(r"\{\w+\}", "{}", path) for path in described()["paths"]} == told
 
 
+# -- figures that stand on two pages
+
+COSTS = {
+    "small request": "small request, 64 connections, µs",
+    "the same, every head another one": "small request, every head another one, µs",
+    "on a new connection": "small request on a new connection, µs",
+    "TLS from the client": "small request, TLS from the client, µs",
+    "memory, idle": "memory, idle, MB",
+}
+FAULTS = {
+    "`kill -9`": "`kill -9`, GET",
+    "SIGSTOP: accepts, never answers": "SIGSTOP, GET",
+    "503 to all": "503 to all, GET",
+    "small answers cut": "small answers cut, GET",
+    "flapping": "flapping, GET",
+    "SIGSTOP, writes: failed / lost / done twice": "SIGSTOP, POST",
+}
+
+
+def tables(page: Path) -> list[dict[str, dict[str, str]]]:
+    """Each table as row -> column -> cell; of a column the first word, of a cell what stands before a bracket."""
+    found = []
+    for table in re.findall(r"(?:^\|.*\n)+", TEXTS[page], re.MULTILINE):
+        head, _, *rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table.splitlines()]
+        if "HAProxy" in " ".join(head):
+            names = ["", *(name.split()[0] for name in head[1:] if name)]
+            found.append({row[0]: {name: cell.partition(" (")[0] for name, cell in zip(names, row, strict=True)}
+                          for row in rows})  # fmt: skip
+    return found
+
+
+def row_named(name: str, found: list[dict[str, dict[str, str]]], column: str) -> dict[str, str]:
+    return next(table[name] for table in found if name in table and column in table[name])
+
+
+@pytest.mark.parametrize(("page", "rows"), [("performance.md", COSTS), ("chaos.md", FAULTS)])
+def test_the_comparison_has_the_figures_that_were_measured(page: str, rows: dict[str, str]) -> None:
+    measured, compared = tables(ROOT / "docs" / page), tables(ROOT / "docs/comparison.md")
+    for short, long in rows.items():
+        told, right = row_named(short, compared, "HAProxy"), row_named(long, measured, "HAProxy")
+        for proxy in (told.keys() & right.keys()) - {""}:
+            assert told[proxy].removesuffix(" µs").removesuffix(" MB") == right[proxy], f"{short}, {proxy}"
+        assert {"HAProxy", "Failover", "nginx"} <= told.keys() & right.keys()
+
+
 # -- what is quoted
 
 
