@@ -35,8 +35,13 @@ fuzz: environment
 docs: environment
 	$(PY) -m failover.settings.reference >docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
+	$(PY) -m failover.cli.reference >docs/reference/commands.md.new
+	mv docs/reference/commands.md.new docs/reference/commands.md
 	$(PY) -m failover.reports.machine >docs/reference/incident.schema.json.new
 	mv docs/reference/incident.schema.json.new docs/reference/incident.schema.json
+
+site: environment
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict  # --quiet would hide what it is strict about
 
 package: environment
 	rm -rf dist && $(PY) -m build --installer uv
@@ -51,4 +56,4 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: all check audit test bench instructions siege chaos crashes fuzz docs package executable environment clean
+.PHONY: all check audit test bench instructions siege chaos crashes fuzz docs site package executable environment clean
