@@ -50,7 +50,7 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     log.configure(settings.json_logs, settings.log_level)
     raise_file_limit()
     tls = open_tls(settings)
-    activated = systemd.activated()
+    activated, watched = systemd.activated(), systemd.watchdog()
     public = activated or open_public(settings.listen)
     _tell(settings, public)
 
@@ -65,7 +65,10 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
     run_controller = partial(controller.run, open_store, _hire_courier, partial(_open_pages, sources))
     roles = Roles(partial(_child, run_controller), partial(_child, worker.run))
     admin = open_admin(settings.admin_listen)
-    return Supervisor(roles, settings, public, reread, admin=admin, tls=tls, activated=bool(activated)).run()
+    supervisor = Supervisor(
+        roles, settings, public, reread, admin=admin, tls=tls, activated=bool(activated), watchdog=watched
+    )
+    return supervisor.run()
 
 
 def _child(run: Callable[[Launch], int], launch: Launch) -> int:

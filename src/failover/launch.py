@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     import ssl
 
@@ -32,7 +35,8 @@ class Launch:
     `public` are the addresses of the public port, as a browser on this machine takes them.
     `pages` is the address at which the controller answers for its pages on the public port; it listens there with
     `pages_listening`, and for people of this machine with `admin`. Workers have neither.
-    `ready` is the write end of a pipe: the child writes READY once when it serves, then closes it.
+    `ready` is the write end of a pipe: the child writes READY when it serves, then closes it; or, where `pulse` is not
+    0, writes it again each `pulse` seconds, so that one sees that its loop turns.
     """
 
     settings: Settings
@@ -43,6 +47,7 @@ class Launch:
     lifeline: int
     reborn: bool
     ready: int
+    pulse: float = 0.0
     ancestor: str = field(default="", repr=False)
     public: tuple[str, ...] = ()
     pages: str = ""
@@ -58,3 +63,14 @@ class Launch:
 
 
 READY = b"\x01"
+
+
+def say_ready(launch: Launch, loop: asyncio.AbstractEventLoop) -> None:
+    """Tell the supervisor that this child serves, and where it is asked for, go on telling while the loop turns."""
+    os.set_blocking(launch.ready, False)  # a supervisor that does not read must not hold up a child
+    with contextlib.suppress(OSError):
+        os.write(launch.ready, READY)
+    if launch.pulse:
+        loop.call_later(launch.pulse, say_ready, launch, loop)
+    else:
+        os.close(launch.ready)

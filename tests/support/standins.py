@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from failover.errors import Mistake, SettingsError, StartError
-from failover.launch import READY
+from failover.launch import READY, say_ready
 from failover.observe import log
 from failover.settings.types import Listen
 from failover.supervisor import systemd
@@ -50,11 +50,6 @@ def read_settings():
         json_logs=told.get("json_logs", False),
         log_level="info",
     )
-
-
-def serve(launch):
-    os.write(launch.ready, READY)
-    os.close(launch.ready)
 
 
 async def worker(launch):
@@ -87,7 +82,7 @@ async def worker(launch):
     loop.add_reader(launch.lifeline, leave.set)
     while ordered("worker-mute") and not leave.is_set():  # noqa: ASYNC110 - a file sends no event
         await asyncio.sleep(0.005)
-    serve(launch)
+    say_ready(launch, loop)
     await leave.wait()
     loop.remove_reader(launch.lifeline)
     for public in launch.listening:
@@ -110,9 +105,13 @@ def run_controller(launch):
     if ordered("controller-fails"):
         raise RuntimeError("a mistake in the controller")
     log.get("controller").info("controller told", reborn=launch.reborn, token=launch.token[:4], fds=open_files())
-    serve(launch)
+    os.write(launch.ready, READY)
+    if not launch.pulse:
+        os.close(launch.ready)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     while not os.get_blocking(launch.lifeline) or not gone(launch.lifeline):
+        if launch.pulse:
+            os.write(launch.ready, READY)
         if signal.sigtimedwait([signal.SIGTERM], 0.02):
             break
     return 0
@@ -142,7 +141,8 @@ def main():
     print(f"listening on {url_of(public[0])} at {time.monotonic()}", flush=True)
     roles = Roles(run_controller, run_worker)
     try:
-        code = Supervisor(roles, settings, public, read_settings, activated=bool(activated)).run()
+        watched = systemd.watchdog()
+        code = Supervisor(roles, settings, public, read_settings, activated=bool(activated), watchdog=watched).run()
     except StartError as error:
         print(error, flush=True)
         code = 1

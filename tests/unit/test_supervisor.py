@@ -430,3 +430,25 @@ def test_the_service_manager_is_told(tmp_path):
             program.signal(signal.SIGTERM)
             assert manager.recv(4096) == b"STOPPING=1"
             assert program.wait() == 0
+
+
+# -- the service manager's watchdog
+
+
+@pytest.mark.parametrize("role", ["worker 0", "controller"])
+def test_a_child_that_hangs_is_killed_and_comes_back_and_the_service_lives_on(tmp_path, role):
+    address = os.fspath(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(PATIENCE)
+        env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"}
+        with Standins(tmp_path, env=env).settings() as program:
+            program.ready()
+            hung = program.controller() if role == "controller" else program.workers()[0]
+            os.kill(hung, signal.SIGSTOP)
+            program.wait_for(f"{role} is killed: it has given no sign of life for 1.5 s")
+            program.wait_for(f"{role} is back")
+            told = [manager.recv(4096).split(b"\n")[0] for _ in range(3)]
+            assert told == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            program.signal(signal.SIGTERM)
+            assert program.wait() == 0

@@ -7,8 +7,6 @@ time is stamped here and nowhere below; the core knows monotonic seconds only.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import time
 from dataclasses import replace
@@ -45,7 +43,7 @@ from failover.core.model import PRIMARY, ErrorType, Kind, Routing, TargetState, 
 from failover.core.pace import Rules
 from failover.core.routing import ladder
 from failover.core.switch import Switch
-from failover.launch import READY
+from failover.launch import say_ready
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -145,9 +143,7 @@ class Controller:
             self.switch = self._from_before(lasting) or Switch(self._rules, self.backups, monotonic())
         self._tell()
         self._start(self._recorder.begin(self.switch.verdict, reborn=told is not None))
-        with contextlib.suppress(OSError):
-            os.write(self._launch.ready, READY)
-            os.close(self._launch.ready)
+        say_ready(self._launch, self._loop)
         self._handle(self._asked_early or Tick())
         if wish := observing(self.switch.helm.pin, observe=self._launch.settings.observe):
             self.steer(wish)

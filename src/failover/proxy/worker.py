@@ -6,12 +6,10 @@ What the five stops share lives here: the clock, the pools, the counters, the wa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import hashlib
 import ipaddress
 import itertools
-import os
 import random
 import secrets
 import signal
@@ -24,6 +22,7 @@ from failover.channel import Answered, Doubted, Failure
 from failover.core.model import Verdict
 from failover.core.ramp import is_chosen
 from failover.core.routing import ladder
+from failover.launch import say_ready
 from failover.observe import log
 from failover.proxy.client import Clients
 from failover.proxy.cors import Cors
@@ -121,9 +120,7 @@ class Worker:
 
     async def _serve(self) -> None:
         await self._listener.start(self.launch.listening)
-        with contextlib.suppress(OSError):
-            os.write(self.launch.ready, b"\x01")
-            os.close(self.launch.ready)
+        say_ready(self.launch, self.loop)
 
     def drain(self) -> None:
         """Accept no more, finish what is under way, and stop (spec section 12)."""

@@ -30,6 +30,7 @@ from failover.supervisor.certificate import open_tls
 from failover.supervisor.child import HANDLED, Run, how_it_ended
 from failover.supervisor.nursery import NEVER, Generation, Nursery, Seat
 from failover.supervisor.sockets import open_admin, open_channel, open_public, url_of
+from failover.supervisor.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import ssl
@@ -56,7 +57,8 @@ class Roles:
 class Supervisor:
     """`tls` is what `public` is served with. `reread()` gives the settings as they are now, or raises SettingsError.
 
-    `activated`: the service manager chose the sockets, so a changed `listen` changes nothing.
+    `activated`: the service manager chose the sockets, so a changed `listen` changes nothing. `watchdog`: how long it
+    waits for a sign of life, in seconds; 0: for ever.
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class Supervisor:
         admin: tuple[socket.socket, ...] = (),
         tls: ssl.SSLContext | None = None,
         activated: bool = False,
+        watchdog: float = 0.0,
     ) -> None:
         self._roles = roles
         self._reread = reread
         self._activated = activated
         self._started = self._now = time.monotonic()
         self._selector = selectors.PollSelector()  # has no descriptor of its own that children would share
-        self._nursery = Nursery(self._selector, open_channel(), open_channel())
+        self._watchdog = Watchdog(watchdog)
+        self._nursery = Nursery(self._selector, open_channel(), open_channel(), pulse=self._watchdog.pulse)
         self._nursery.held.update(public, admin)
         self._current = Generation(settings, public, secrets.token_hex(16), admin=admin, tls=tls)
         self._next: Generation | None = None
@@ -106,7 +110,7 @@ class Supervisor:
         return self._exit_code
 
     def _turn(self) -> None:
-        nearest = min(self._nursery.nearest(), self._next_by)
+        nearest = min(self._nursery.nearest(), self._next_by, self._watchdog.due())
         events = self._selector.select(None if nearest == NEVER else max(0.0, nearest - time.monotonic()))
         self._now = time.monotonic()
         for key, _ in events:
@@ -115,7 +119,17 @@ class Supervisor:
             self._on_death(seat, pid, status)
         for seat in self._nursery.tend(self._now):
             self._on_overdue(seat)
+        self._watch()
         self._advance()
+
+    def _watch(self) -> None:
+        for seat in self._watchdog.silent(self._nursery.seats, self._now):
+            reason = f"it has given no sign of life for {self._watchdog.patience:g} s"
+            _log.warning(f"{seat.name} is killed", action="failover.child_killed", reason=reason, process=seat.pid)
+            self._nursery.kill(seat)
+        present = [] if self._stopping else self._seats_of(self._current)
+        if self._announced and self._watchdog.hungry(present, self._now):
+            systemd.notify("WATCHDOG=1")
 
     def _advance(self) -> None:
         """Take the next step of a start, a reload or a stop, once what it waits for has happened."""

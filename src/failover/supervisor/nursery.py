@@ -54,7 +54,7 @@ class Seat:
     """The place of the controller or of one worker. Children die; the seat stays until its child is dismissed.
 
     `pid` is 0 while nobody sits in it: then `due` is the moment for the next birth. `leaving`: its child was told to
-    leave, and is killed at `kill_at`. Times are monotonic seconds.
+    leave, and is killed at `kill_at`. `heard`: when it last said that it serves. Times are monotonic seconds.
     """
 
     run: Run
@@ -67,6 +67,7 @@ class Seat:
     died: float | None = None
     ready: bool = False
     ready_end: int = -1
+    heard: float = 0.0
     leaving: bool = False
     kill_at: float = NEVER
     killed: bool = False
@@ -82,9 +83,15 @@ class Seat:
 
 
 class Nursery:
-    """`held` are the supervisor's own sockets: a child closes those that its launch does not name."""
+    """`held` are the supervisor's own sockets: a child closes those that its launch does not name.
 
-    def __init__(self, selector: selectors.BaseSelector, channel: ChannelEnd, pages: ChannelEnd) -> None:
+    `pulse`: seconds between two signs of life of a child, 0 where nobody waits for them.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector, channel: ChannelEnd, pages: ChannelEnd, *, pulse: float = 0.0
+    ) -> None:
+        self._pulse = pulse
         self._selector = selector
         self._channel = channel
         self._pages = pages
@@ -106,6 +113,12 @@ class Nursery:
             if not seat.pid and now >= self._due(seat):
                 self._bear(seat, now)
         return overdue
+
+    def kill(self, seat: Seat) -> None:
+        """End a child that does not listen. Its seat stays: somebody follows at once."""
+        seat.ready = False
+        if seat.pid:
+            os.kill(seat.pid, signal.SIGKILL)
 
     def dismiss(self, seat: Seat, kill_at: float) -> None:
         """Tell a child to finish and leave, and keep its seat for nobody else."""
@@ -183,6 +196,7 @@ class Nursery:
             lifeline=self._lifeline,
             reborn=seat.is_controller and (seat.reborn or seat.died is not None),
             ready=ready,
+            pulse=self._pulse,
             public=generation.addresses,
             pages=self._pages.address,
             pages_listening=self._pages.socket if seat.is_controller else None,
@@ -219,10 +233,14 @@ class Nursery:
             one.close()
 
     def _on_ready(self, seat: Seat) -> None:
-        said = os.read(seat.ready_end, 16)
-        self._forget_ready_end(seat)
+        said = os.read(seat.ready_end, 512)
+        if not said or not self._pulse:
+            self._forget_ready_end(seat)
         if not said:
             return  # it is dying; the reaping tells how
+        seat.heard = time.monotonic()
+        if seat.ready:
+            return
         seat.ready = True
         if seat.died is not None:
             away = time.monotonic() - seat.died

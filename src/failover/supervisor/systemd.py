@@ -1,4 +1,4 @@
-"""The service manager's two small protocols: sd_notify(3) and socket activation, sd_listen_fds(3)."""
+"""The service manager's small protocols: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def notify(*lines: str) -> None:
 def reloading() -> None:
     """Say that a reload began; `Type=notify-reload` wants the moment with it, in microseconds."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def watchdog() -> float:
+    """How long the service manager waits for a sign of life, in seconds; 0.0 where it does not watch us."""
+    period, pid = os.environ.pop("WATCHDOG_USEC", ""), os.environ.pop("WATCHDOG_PID", "")
+    if not period.isdecimal() or pid not in {"", str(os.getpid())}:
+        return 0.0
+    return int(period) / 1e6
 
 
 def activated() -> tuple[socket.socket, ...]:
