@@ -1,6 +1,6 @@
-"""A small site for the demo, as a process of its own: `python -m failover.cli.demo_site NAME PORT`.
+"""A small site for the demo, as a process of its own: `python -m failover.cli.demo_site NAME [ADDRESS:]PORT`.
 
-It ends when its standard input does, so it never outlives the demo.
+It ends when its standard input does, so it never outlives the demo. compose.yaml has two of them as well.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main() -> None:
     _Site.name = sys.argv[1]
     _Site.page = _PAGE.format(name=_Site.name, colour=_COLOURS.get(_Site.name, "#eee")).encode()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    with _Server(("127.0.0.1", int(sys.argv[2])), _Site) as server:
+    address, _, port = sys.argv[2].rpartition(":")
+    with _Server((address or "127.0.0.1", int(port)), _Site) as server:
         print("listening", flush=True)
         server.serve_forever()
 
