@@ -7,6 +7,8 @@
 
 set -eu
 unset CDPATH
+LC_ALL=C # [a-z] means these letters, and every byte passes
+export LC_ALL
 root=$(cd -- "$(dirname -- "$0")/.." && pwd -P)
 
 PLATFORMS='docker railway render fly digitalocean heroku kubernetes systemd'

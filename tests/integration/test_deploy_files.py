@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import http.client
+import json
 import os
 import re
 import shlex
@@ -180,52 +181,64 @@ def test_wrong_settings_end_it_with_the_code_that_the_unit_does_not_start_again(
 # -- the image
 
 
+ALONE = ["unshare", "--mount", "--propagation=private"]
+
+
 def _why_no_image() -> str:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "needs root on Linux, to make file systems as an engine does"
     if not all(map(shutil.which, ("unshare", "nsenter", "setpriv", "chroot", "mount"))):
         return "needs unshare, nsenter, setpriv, chroot and mount"
-    done = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
-    )
+    done = subprocess.run([*ALONE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
     return "" if done.returncode == 0 else "this root may not mount"
 
 
 def test_the_image_runs_as_nobody_on_a_file_system_that_cannot_be_written_to(primary, backup):
     if why := _why_no_image():
         pytest.skip(why)
+    written = platforms.compose(ROOT)["services"]["failover"]
+    sealed = {name: written[name] for name in ("read_only", "cap_drop", "tmpfs", "volumes")}
+    state = "/var/lib/failover"
+    assert sealed == {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "tmpfs": ["/tmp:size=256m"],
+        "volumes": [f"state:{state}"],
+    }
+    given = {"PRIMARY_URL": primary.url, "BACKUP_URL": backup.url}
+    told = {name: platforms.interpolate(value, given) for name, value in written["environment"].items()}
+    told |= {"FAILOVER_LISTEN": "127.0.0.1:0", "FAILOVER_ADMIN_LISTEN": "off", "FAILOVER_WORKERS": "1"}
     folder = Path(tempfile.mkdtemp(prefix="failover-image-"))
     folder.chmod(0o755)
     try:
-        command = [
-            "unshare",
-            "--mount",
-            "--propagation=private",
-            sys.executable,
-            "-m",
-            "support.image",
-            folder / "image",
-        ]
-        flags = [f"--primary={primary.url}", f"--backup={backup.url}"]
-        env = {"FAILOVER_LISTEN": "127.0.0.1:0", "FAILOVER_ADMIN_LISTEN": "off", "FAILOVER_WORKERS": "1"}
-        env["PYTHONPATH"] = os.fspath(ROOT / "tests")
-        with Process([*command, *flags], env=env) as program:
-            found = program.wait_for(r"listening on http://127.0.0.1:(\d+)", patience=60.0)
+        command = [*ALONE, sys.executable, "-m", "support.image", folder]
+        env = {"IMAGE_ENV": json.dumps(told), "PYTHONPATH": os.fspath(ROOT / "tests")}
+        with Process(command, env=env) as program:
+            port = program.wait_for(r"listening on http://127.0.0.1:(\d+)", patience=60.0)[1]
             program.wait_for(r" ready ")
-            port = int(found[1])
-            assert get(port, "/") == (200, "primary\n")
+            assert get(int(port), "/") == (200, "primary\n")
             status = Path(f"/proc/{program.pid}/status").read_text()
             assert re.search(r"^Uid:\s+10001\s+10001", status, re.MULTILINE)
-            assert re.search(r"^Cap(?:Prm|Eff|Bnd):\s+0+$", status, re.MULTILINE)
-            state = folder / "image/final/var/lib/failover"
-            assert (state / "failover.db").stat().st_uid == 10001
-            assert "memory" not in program.log
-            for asked, code in ((str(port), 0), ("1", 1)):
-                words = image.health(program.pid, folder / "image", {"PORT": asked})
-                assert subprocess.run(words, capture_output=True, check=False).returncode == code
+            assert len(re.findall(r"^Cap(?:Prm|Eff|Bnd|Amb):\s+0+$", status, re.MULTILINE)) == 4
+            assert (folder / f"final{state}/failover.db").stat().st_uid == 10001
+
+            def said(more: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+                inside = image.beside(program.pid, folder, more, [*words] or None)
+                return subprocess.run(inside, capture_output=True, text=True, check=False)
+
+            assert said({"PORT": port}).returncode == 0
+            assert said({"PORT": "1"}).returncode == 1, "the health check of a proxy that does not answer"
+            assert "The primary serves" in said({"PORT": port}, "state").stdout
+            flags = [f"--primary={primary.url}", f"--backup={backup.url}", "--listen=127.0.0.1:0"]
+            more = {"FAILOVER_STATE_DIR": "memory", "FAILOVER_ADMIN_LISTEN": "off", "FAILOVER_WORKERS": "1"}
+            with Process(image.beside(program.pid, folder, more, flags)) as second:
+                at = second.wait_for(r"listening on http://127.0.0.1:(\d+)")[1]
+                second.wait_for(r" ready ")
+                assert get(int(at), "/") == (200, "primary\n")
             program.signal(signal.SIGTERM)
             assert program.wait() == 0
-        mine = [path for path in (folder / "image/final").rglob("*") if path.lstat().st_uid == 10001]
-        assert all(path.is_relative_to(state) for path in mine)
+        mine = [path for path in (folder / "final").rglob("*") if path.lstat().st_uid == 10001]
+        assert mine
+        assert all(path.is_relative_to(folder / f"final{state}") for path in mine)
     finally:
         shutil.rmtree(folder)

@@ -2,8 +2,8 @@
 
 Each stage is a folder with this machine's /usr, its Python and nothing else of it; instructions run there one by one
 (chroot). Then it becomes what `docker run --read-only --cap-drop ALL --tmpfs /tmp IMAGE WORDS...` runs: the image's
-user, its variables alone, a file system that cannot be written to but for the state and /tmp. `health(pid, folder)` is
-the command for the image's HEALTHCHECK beside it. The mounts end with the process.
+user, its variables and those in IMAGE_ENV (JSON), a file system that cannot be written to but for the state and /tmp.
+The mounts end with the process.
 
 pip installs the project for real, from no index; what the project stands on is linked from the environment of the
 tests, those packages alone that its requirements lead to, each in the version that constraints.txt says.
@@ -76,6 +76,24 @@ class Stage:
         inner = f"cd {shlex.quote(self.workdir)} && {script}"
         subprocess.run(["chroot", self.folder, "/usr/bin/env", "-i", *env, "/bin/sh", "-ec", inner], check=True)
 
+    def say(self, word: str, rest: str) -> bool:
+        """An instruction that only says something about the image; False for one that does something."""
+        match word:
+            case "ENV":
+                pairs = dict(pair.split("=", 1) for pair in shlex.split(rest))
+                self.env |= {name: value.replace("$PATH", self.env["PATH"]) for name, value in pairs.items()}
+            case "USER":
+                self.user = rest
+            case "ENTRYPOINT":
+                self.entrypoint = json.loads(rest)
+            case "CMD":
+                self.command = json.loads(rest)
+            case "HEALTHCHECK":
+                self.health = json.loads(rest.partition(" CMD ")[2])
+            case _:
+                return word in {"EXPOSE", "STOPSIGNAL"}
+        return True
+
     def seal(self) -> None:
         """From now on only the state and /tmp can be written to."""
         state = self.inside(self.env["FAILOVER_STATE_DIR"])
@@ -113,9 +131,6 @@ def build(folder: Path) -> Stage:
                 assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", base), "a base with Python in it"
                 stage = stages[name] = Stage(folder / (name or "final"))
                 stage.furnish()
-            case "ENV":
-                pairs = dict(pair.split("=", 1) for pair in shlex.split(rest))
-                stage.env |= {name: value.replace("$PATH", stage.env["PATH"]) for name, value in pairs.items()}
             case "WORKDIR":
                 stage.workdir = rest
                 stage.inside(rest).mkdir(parents=True)
@@ -123,18 +138,8 @@ def build(folder: Path) -> Stage:
                 _copy(stages, stage, rest.split())
             case "RUN":
                 stage.run(rest)
-            case "USER":
-                stage.user = rest
-            case "ENTRYPOINT":
-                stage.entrypoint = json.loads(rest)
-            case "CMD":
-                stage.command = json.loads(rest)
-            case "HEALTHCHECK":
-                stage.health = json.loads(rest.partition(" CMD ")[2])
-            case "EXPOSE" | "STOPSIGNAL":
-                pass
             case _:
-                raise AssertionError(f"{word} is nothing that this knows")
+                assert stage.say(word, rest), f"{word} is nothing that this knows"
     return stage
 
 
@@ -153,23 +158,21 @@ def _copy(stages: dict[str, Stage], stage: Stage, words: list[str]) -> None:
             shutil.copy(there, here if not to.endswith("/") else here / there.name)
 
 
-def health(pid: int, folder: Path, more: dict[str, str]) -> list[str]:
-    """The HEALTHCHECK of the image in the container that `pid` runs."""
-    stage = Stage(folder / "final")
-    for word, rest in instructions((ROOT / "Dockerfile").read_text()):
-        if word == "ENV" and "FAILOVER_STATE_DIR" in rest:
-            stage.env = dict(pair.split("=", 1) for pair in shlex.split(rest.replace("$PATH", "/usr/bin"))) | more
-        elif word == "USER":
-            stage.user = rest
-        elif word == "HEALTHCHECK":
-            stage.health = json.loads(rest.partition(" CMD ")[2])
-    return ["nsenter", f"--target={pid}", "--mount", *stage.words(stage.health)]
+def beside(pid: int, folder: Path, more: dict[str, str], words: list[str] | None = None) -> list[str]:
+    """What runs further words of the image, or its HEALTHCHECK, in the container of `pid`: as `docker exec` does."""
+    stage = Stage(folder / "final", {"PATH": "/usr/bin:/bin"})
+    last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2].partition("\n")[2]
+    for word, rest in instructions(last):
+        stage.say(word, rest)
+    stage.env |= more
+    inner = stage.health if words is None else [*stage.entrypoint, *words]
+    return ["nsenter", f"--target={pid}", "--mount", *stage.words(inner)]
 
 
 def main() -> None:
     stage = build(Path(sys.argv[1]))
     stage.seal()
-    stage.env |= {name: os.environ[name] for name in os.environ if name.startswith("FAILOVER_")}
+    stage.env |= json.loads(os.environ["IMAGE_ENV"])
     words = stage.words([*stage.entrypoint, *(sys.argv[2:] or stage.command)])
     os.execvp(words[0], words)
 

@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from support.platforms import unit
@@ -21,14 +22,27 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE, _EPERM = 38, 65, 1
 _SCMP_ACT_ALLOW, _SCMP_ACT_ERRNO = 0x7FFF0000, 0x00050000
 
 
+@cache
+def _groups() -> dict[str, list[str]]:
+    """The groups of system calls that systemd here knows, each with its names and the groups that it holds."""
+    command = ["systemd-analyze", "syscall-filter", "--no-pager"]
+    groups: dict[str, list[str]] = {}
+    name = ""
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        word = line.strip()
+        if line.startswith("@"):
+            name = word
+            groups[name] = []
+        elif word and name and not word.startswith("#"):
+            groups[name].append(word)
+    return groups
+
+
 def syscalls(group: str) -> set[str]:
-    """The names in a group such as @system-service, as systemd here knows them."""
-    command = ["systemd-analyze", "syscall-filter", "--no-pager", group]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    """The names in a group such as @system-service."""
     found: set[str] = set()
-    for word in filter(None, (line.strip() for line in lines)):
-        if not word.startswith("#"):
-            found |= syscalls(word) if word.startswith("@") else {word}
+    for word in _groups()[group]:
+        found |= syscalls(word) if word.startswith("@") else {word}
     return found
 
 
