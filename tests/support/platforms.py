@@ -116,9 +116,7 @@ def unit_environment(text: str) -> dict[str, str]:
         if not line or line.startswith(("#", ";")):
             continue
         name, _, value = line.partition("=")
-        assert len(value) >= 2, line
-        assert value[0] == value[-1], line
-        assert value[0] in "'\"", line
+        assert re.fullmatch(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""", value), line
         inner = value[1:-1]
         told[name] = inner if value[0] == "'" else re.sub(r'\\([\\"$`])', r"\1", inner)
     return told

@@ -435,20 +435,21 @@ def test_the_service_manager_is_told(tmp_path):
 # -- the service manager's watchdog
 
 
-@pytest.mark.parametrize("role", ["worker 0", "controller"])
-def test_a_child_that_hangs_is_killed_and_comes_back_and_the_service_lives_on(tmp_path, role):
+def test_children_that_hang_are_killed_and_come_back_and_the_service_lives_on(tmp_path):
     address = os.fspath(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
         manager.settimeout(PATIENCE)
-        env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"}
-        with Standins(tmp_path, env=env).settings() as program:
+        env = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "6000000"}
+        with Standins(tmp_path, env=env).settings(workers=2) as program:
             program.ready()
-            hung = program.controller() if role == "controller" else program.workers()[0]
-            os.kill(hung, signal.SIGSTOP)
-            program.wait_for(f"{role} is killed: it has given no sign of life for 1.5 s")
-            program.wait_for(f"{role} is back")
+            for hung in (program.workers()[0], program.controller()):
+                os.kill(hung, signal.SIGSTOP)
+            for role in ("worker 0", "controller"):
+                program.wait_for(f"{role} is killed: it has given no sign of life for 3 s")
+                program.wait_for(f"{role} is back")
             told = [manager.recv(4096).split(b"\n")[0] for _ in range(3)]
             assert told == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            assert program.log.count("is killed") == 2, "the worker that did not hang goes on"
             program.signal(signal.SIGTERM)
             assert program.wait() == 0
