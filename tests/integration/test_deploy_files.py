@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from failover.settings.rows import SETTINGS
-from support import image, platforms, service
+from support import image, platforms
 from support.origin import Origin, hold_port
 from support.platforms import PLATFORMS
 from support.program import PATIENCE, Process, Program
@@ -152,9 +152,11 @@ def test_the_unit_is_served_watched_reloaded_and_stopped(primary, backup, tmp_pa
             while wanted not in manager.recv(4096).decode().split("\n"):
                 pass
 
-        command = [sys.executable, service.__file__, UNIT, str(opened.fileno()), tmp_path]
+        command = [sys.executable, "-m", "support.service", UNIT, str(opened.fileno()), tmp_path]
         command += [sys.executable, "-m", "failover", *words[1:]]
+        env["PYTHONPATH"] = os.pathsep.join([os.fspath(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
         with Process(command, env=env, pass_fds=[opened.fileno()]) as program:
+            program.wait_for(" ready ")
             hear("READY=1")
             port = opened.getsockname()[1]
             assert get(port, "/") == (200, "primary\n")

@@ -56,8 +56,10 @@ class Stage:
         for there in (Path("/proc"), Path("/dev"), Path(sys.base_prefix), Path(sys.prefix)):
             if not there.is_relative_to("/usr"):
                 self._bind(there)
-        for name in ("tmp", "var/lib", "opt", "shim"):
+        for name in ("tmp", "var/lib", "opt", "shim/environment"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        # What is linked is linked from here: the environment's own place may be one that gets hidden, as /tmp is.
+        _mount("--bind", Path(sys.prefix), self.folder / "shim/environment")
         (self.folder / "tmp").chmod(0o1777)
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         (self.folder / "shim/python").symlink_to(Path(sys.base_prefix, "bin", version))

@@ -38,7 +38,7 @@ def link(python: Path, requirements: str, constraints: str) -> None:
         for top in tops:
             here = site / top
             if not here.exists():
-                here.symlink_to(Path(str(there.locate_file(top))))
+                here.symlink_to("/shim/environment" / Path(str(there.locate_file(top))).relative_to(sys.prefix))
 
 
 def main(words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A unit of systemd carried out without systemd: `python service.py UNIT SOCKET_FD FOLDER WORDS...`.
+"""A unit of systemd carried out without systemd: `python -m support.service UNIT FD FOLDER WORDS...`.
 
 What a service manager does before it becomes the program, as far as a process can do it to itself: the socket of the
 unit at descriptor 3, WatchdogSec=, StateDirectory=, RuntimeDirectory=, LimitNOFILE=, UMask=, NoNewPrivileges=,
