@@ -124,7 +124,7 @@ def test_each_call_of_the_program_that_is_shown_has_commands_and_flags_that_exis
             assert not [word for word in rest[:1] if re.fullmatch(r"[a-z]+", word)], f"no command: {words}"
 
 
-OTHERS_FLAGS = {"--set-xmark"}
+OTHERS_FLAGS: set[str] = set()  # of other programs, where a page names one alone
 QUICK = set(re.findall(r"^        (--[a-z-]+)", (ROOT / "deploy/quick-deploy.sh").read_text(), re.MULTILINE)) if (
     ROOT / "deploy/quick-deploy.sh").exists() else set()  # fmt: skip
 
