@@ -119,8 +119,8 @@ class Supervisor:
             self._on_death(seat, pid, status)
         for seat in self._nursery.tend(self._now):
             self._on_overdue(seat)
-        self._watch()
         self._advance()
+        self._watch()
 
     def _watch(self) -> None:
         for seat in self._watchdog.silent(self._nursery.seats, self._now):
