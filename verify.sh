@@ -7,7 +7,8 @@ cd -- "$(dirname -- "$0")" || exit 1
 # Real servers, a real browser and valgrind, from Debian. What needs one of them and does not find it skips itself.
 PATH=$PATH:/usr/sbin:/sbin
 missing=
-for pair in nginx:nginx haproxy:haproxy chromium:chromium chromedriver:chromium-driver curl:curl valgrind:valgrind; do
+for pair in nginx:nginx haproxy:haproxy chromium:chromium chromedriver:chromium-driver curl:curl valgrind:valgrind \
+    systemd-analyze:systemd; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 if [ -n "$missing" ]; then

@@ -3,7 +3,7 @@
 # for another version, or moved here from elsewhere. $PYTHON, where it is set, is the Python it is made with.
 
 environment() {
-    stamp=$(CDPATH= cd -- "$1" && pwd -P && cksum pyproject.toml constraints.txt) || exit 1
+    stamp=$(CDPATH='' cd -- "$1" && pwd -P && cksum pyproject.toml constraints.txt) || exit 1
     if [ -x "${1%/}/.venv/bin/python" ] && [ -f "${1%/}/.venv/stamp-$2" ]; then
         made=
         while IFS= read -r line; do

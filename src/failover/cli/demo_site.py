@@ -1,6 +1,6 @@
-"""A small site for the demo, as a process of its own: `failover demo-site NAME PORT`.
+"""A small site for the demo, as a process of its own: `failover demo-site NAME [ADDRESS:]PORT`.
 
-It ends when its standard input does, so it never outlives the demo.
+It ends when its standard input does, so it never outlives the demo. compose.yaml has two of them as well.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ def _end_with_stdin() -> None:
 
 @click.command("demo-site", hidden=True, help="One of the two sites of the demo.")
 @click.argument("name")
-@click.argument("port", type=int)
-def demo_site(name: str, port: int) -> None:
+@click.argument("place", metavar="[ADDRESS:]PORT")
+def demo_site(name: str, place: str) -> None:
     _Site.name = name
     _Site.page = _PAGE.format(name=name, colour=_COLOURS.get(name, "#eee")).encode()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    with _Server(("127.0.0.1", port), _Site) as server:
+    address, _, port = place.rpartition(":")
+    with _Server((address or "127.0.0.1", int(port)), _Site) as server:
         print("listening", flush=True)
         server.serve_forever()
