@@ -56,7 +56,7 @@ def on_files(files: Files, config: Any) -> Files:
     for page in files.documentation_pages():
         for linked in _linked(_places.source[page.src_uri], page.content_string):
             if linked not in _places.at and (ROOT / linked).is_file():
-                name = linked if "." in posixpath.basename(linked) else f"{linked}.txt"
+                name = _name(linked)
                 _places.put(linked, f"{_FILES}/{name}")
                 files.append(File.generated(config, f"{_FILES}/{name}", content=(ROOT / linked).read_bytes()))
     return files
@@ -68,6 +68,12 @@ def on_page_markdown(markdown: str, page: Page, **_more: Any) -> str:
     page.meta.pop("status", None)  # an incident's own; the theme would make a sign of it
     pieces = [_prose(text, source, page.file.src_uri) if is_prose else text for is_prose, text in _pieces(markdown)]
     return re.sub(r"```mermaid\n(.*?)```\n", lambda found: _as_table(found[1]), "".join(pieces), flags=re.DOTALL)
+
+
+def _name(linked: str) -> str:
+    """What a file that is no page is called there: MkDocs leaves out dot-files, and servers go by the end of a name."""
+    parts = [part.lstrip(".") for part in linked.split("/")]
+    return "/".join(parts) + ("" if "." in parts[-1] else ".txt")
 
 
 def _outside(from_root: dict[str, str]) -> Iterator[tuple[str, str]]:

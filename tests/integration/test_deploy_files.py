@@ -111,9 +111,9 @@ def test_the_demo_of_the_compose_file_survives_its_primary():
     told = {name: platforms.interpolate(value, {}) for name, value in services["demo"]["environment"].items()}
     for name, port in ports.items():
         command, site = services[name]["entrypoint"], services[name]["command"]
-        assert command[0] == "python"
+        assert command[0] == "failover"
         assert f"//{name}:8000" in told["PRIMARY_URL"] + told["BACKUP_URL"]
-        words = [sys.executable, *command[1:], *(word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in site)]
+        words = [sys.executable, "-m", *command, *(word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in site)]
         sites[name] = Process(words, orders=services[name]["stdin_open"])
         told = {key: value.replace(f"//{name}:8000", f"//127.0.0.1:{port}") for key, value in told.items()}
     with held["demo-primary"], held["demo-backup"], sites["demo-primary"] as one, sites["demo-backup"] as other:
@@ -130,16 +130,23 @@ def test_the_demo_of_the_compose_file_survives_its_primary():
 UNIT = ROOT / "deploy/systemd/failover.service"
 
 
+@pytest.fixture
+def short():
+    """A folder with a path as short as those under /run: that of a socket has room for a hundred bytes."""
+    with tempfile.TemporaryDirectory(prefix="unit-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze, which knows the system calls")
 @pytest.mark.skipif(not ctypes.util.find_library("seccomp"), reason="needs libseccomp")
-def test_the_unit_is_served_watched_reloaded_and_stopped(primary, backup, tmp_path):
+def test_the_unit_is_served_watched_reloaded_and_stopped(primary, backup, short):
     told = platforms.unit(UNIT.read_text())
     words = shlex.split(told["ExecStart"][0])
     assert words[0] == "/opt/failover/bin/failover"
     variables = platforms.environment("systemd", ROOT) | {"PRIMARY_URL": primary.url, "BACKUP_URL": backup.url}
     assert told["EnvironmentFile"] == ["/etc/failover/failover.env"]
     assert SETTINGS["drain_timeout"].facts.form.parse(told["WatchdogSec"][0]) == 30.0
-    notify = os.fspath(tmp_path / "notify")
+    notify = os.fspath(short / "notify")
     env = variables | {"NOTIFY_SOCKET": notify, "SERVICE_WATCHDOG_USEC": "30000000", "FAILOVER_WORKERS": "2"}
     with (
         socket.create_server(("127.0.0.1", 0)) as opened,
@@ -152,7 +159,7 @@ def test_the_unit_is_served_watched_reloaded_and_stopped(primary, backup, tmp_pa
             while wanted not in manager.recv(4096).decode().split("\n"):
                 pass
 
-        command = [sys.executable, "-m", "support.service", UNIT, str(opened.fileno()), tmp_path]
+        command = [sys.executable, "-m", "support.service", UNIT, str(opened.fileno()), short]
         command += [sys.executable, "-m", "failover", *words[1:]]
         env["PYTHONPATH"] = os.pathsep.join([os.fspath(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
         with Process(command, env=env, pass_fds=[opened.fileno()]) as program:
@@ -161,8 +168,8 @@ def test_the_unit_is_served_watched_reloaded_and_stopped(primary, backup, tmp_pa
             port = opened.getsockname()[1]
             assert get(port, "/") == (200, "primary\n")
             hear("WATCHDOG=1")
-            assert (tmp_path / "StateDirectory/failover/failover.db").exists()
-            program.wait_for(rf"listening to commands on {tmp_path}/RuntimeDirectory/failover/{port}.sock")
+            assert (short / "StateDirectory/failover/failover.db").exists()
+            program.wait_for(rf"listening to commands on {short}/RuntimeDirectory/failover/{port}.sock")
             kill = shlex.split(told["ExecReload"][0])
             assert kill == ["/bin/kill", "-HUP", "$MAINPID"]
             program.signal(signal.SIGHUP)
@@ -237,6 +244,15 @@ def test_the_image_runs_as_nobody_on_a_file_system_that_cannot_be_written_to(pri
                 at = second.wait_for(r"listening on http://127.0.0.1:(\d+)")[1]
                 second.wait_for(r" ready ")
                 assert get(int(at), "/") == (200, "primary\n")
+            roots = Path(
+                f"/proc/{program.pid}/root/tmp/volume"
+            )  # as a platform mounts it: root's, with a file system's own
+            (roots / "lost+found").mkdir(parents=True)
+            more |= {"FAILOVER_USER": "10001", "FAILOVER_STATE_DIR": "/tmp/volume/state"}
+            with Process(image.beside(program.pid, folder, more, flags, user="0:0")) as third:
+                third.wait_for(r" ready ")
+                assert (roots / "state/failover.db").stat().st_uid == 10001
+                assert roots.stat().st_uid == 0
             program.signal(signal.SIGTERM)
             assert program.wait() == 0
         mine = [path for path in (folder / "final").rglob("*") if path.lstat().st_uid == 10001]

@@ -83,7 +83,10 @@ def test_what_would_be_fetched_is_found() -> None:
 def test_every_page_is_there_with_its_headings(site: Path) -> None:
     assert '<h1 id="failover">' in (site / "index.html").read_text(encoding="utf-8")
     assert "<h2" in (site / "architecture/index.html").read_text(encoding="utf-8")
-    assert (site / "files/deploy/grafana.json").is_file()
+    for linked in ("deploy/grafana.json", "github/workflows/release.yml", "do/deploy.template.yaml"):
+        assert (site / "files" / linked).is_file(), (
+            "a file that is linked comes along, also one whose name begins with a dot"
+        )
     assert "a bad signal" in (site / "verdicts/index.html").read_text(encoding="utf-8")
 
 

@@ -104,10 +104,11 @@ class Stage:
         _mount("-o", "remount,bind,ro", self.folder)
 
     def words(self, command: list[str]) -> list[str]:
-        """What runs a command in it as its user, with no capability."""
+        """What runs a command in it as its user, with no capability but root's."""
         user, group = self.user.split(":")
-        drop = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--bounding-set=-all",
-                "--inh-caps=-all", "--no-new-privs"]  # fmt: skip
+        drop = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
+        if user != "0":
+            drop += ["--bounding-set=-all", "--inh-caps=-all"]
         env = [f"{name}={value}" for name, value in self.env.items()]
         return ["chroot", os.fspath(self.folder), *drop, "/usr/bin/env", "-i", *env, *command]
 
@@ -160,13 +161,17 @@ def _copy(stages: dict[str, Stage], stage: Stage, words: list[str]) -> None:
             shutil.copy(there, here if not to.endswith("/") else here / there.name)
 
 
-def beside(pid: int, folder: Path, more: dict[str, str], words: list[str] | None = None) -> list[str]:
-    """What runs further words of the image, or its HEALTHCHECK, in the container of `pid`: as `docker exec` does."""
+def beside(pid: int, folder: Path, more: dict[str, str], words: list[str] | None = None, user: str = "") -> list[str]:
+    """What runs further words of the image, or its HEALTHCHECK, in the container of `pid`: as `docker exec` does.
+
+    `user`: another one than the image's; root has his capabilities, as with `docker run --user 0`.
+    """
     stage = Stage(folder / "final", {"PATH": "/usr/bin:/bin"})
     last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2].partition("\n")[2]
     for word, rest in instructions(last):
         stage.say(word, rest)
     stage.env |= more
+    stage.user = user or stage.user
     inner = stage.health if words is None else [*stage.entrypoint, *words]
     return ["nsenter", f"--target={pid}", "--mount", *stage.words(inner)]
 

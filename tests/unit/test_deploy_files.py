@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
-import click
 import jsonschema
 import pytest
 import yaml
 
 from failover import __version__
-from failover.cli.main import root as commands
 from failover.settings.model import Settings
 from failover.settings.rows import SETTINGS
 from support import platforms
+from support.calls import OTHERS_VARIABLES, VARIABLES
 from support.platform_schemas import SCHEMAS
 from support.platforms import PLATFORMS
 
@@ -34,10 +31,6 @@ PAGES = ["README.md", "config.example.yaml", *(str(p.relative_to(ROOT)) for p in
 
 pytestmark = pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reason="an installed package has no deploy files")
 
-VARIABLES = {name for setting in SETTINGS.values() for name in setting.variables}
-OF_THE_PLATFORM = {"PORT"}
-NO_SETTING = {"FAILOVER_SERVICE_HOST"}  # what Kubernetes sets for a service of that name
-
 
 # -- names
 
@@ -45,7 +38,7 @@ NO_SETTING = {"FAILOVER_SERVICE_HOST"}  # what Kubernetes sets for a service of 
 @pytest.mark.parametrize("name", [*DEPLOY, *PAGES])
 def test_each_variable_that_is_named_is_a_setting(name):
     text = (ROOT / name).read_text()
-    named = set(re.findall(r"\bFAILOVER_[A-Z_]+[A-Z]\b(?!<)", text)) - NO_SETTING
+    named = set(re.findall(r"\bFAILOVER_[A-Z_]+[A-Z]\b(?!<)", text)) - OTHERS_VARIABLES
     assert named <= VARIABLES
 
 
@@ -71,88 +64,7 @@ def test_secrets_have_no_value_in_any_file():
     }
 
 
-@cache
-def _flags(*path: str) -> frozenset[str]:
-    """The flags of a command."""
-    command: click.Command = commands
-    for word in path:
-        assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), word)
-        assert found is not None, path
-        command = found
-    flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
-    return frozenset(flags | {"--help", "--version", "-h", "-V"})
-
-
-def _named_command(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The command of a line that begins with `failover`, and the words behind it."""
-    path: tuple[str, ...] = ()
-    command: click.Command = commands
-    rest = words[1:]
-    while isinstance(command, click.Group) and rest and rest[0] in command.list_commands(click.Context(command)):
-        path += (rest[0],)
-        found = command.get_command(click.Context(command), rest[0])
-        assert found is not None
-        command, rest = found, rest[1:]
-    return path or ("run",), rest
-
-
-def invocations(text: str):
-    """Each call of the program in code, of a page or a script, as words."""
-    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL) if "```" in text else []
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    lines += re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    for line in lines:
-        for part in re.split(r"&&|;|\|(?!\w)", line.split("  #")[0]):
-            try:
-                words = shlex.split(part)
-            except ValueError:
-                continue
-            while words and words[0] in {"sudo", "exec"}:
-                words = words[1:]
-            if words and re.fullmatch(r"(\S*/)?failover", words[0]):
-                yield words
-
-
-@pytest.mark.parametrize("name", [name for name in [*DEPLOY, *PAGES] if name.endswith(".md")])
-def test_each_call_of_the_program_that_is_shown_has_commands_and_flags_that_exist(name):
-    for words in invocations((ROOT / name).read_text()):
-        path, rest = _named_command(words)
-        flags = {word.partition("=")[0] for word in rest if word.startswith("-") and len(word) > 1}
-        assert flags <= _flags(*path), words
-        if path == ("run",):
-            assert not [word for word in rest[:1] if re.fullmatch(r"[a-z]+", word)], f"no command: {words}"
-
-
-OTHERS_FLAGS: set[str] = set()  # of other programs, where a page names one alone
-QUICK = set(re.findall(r"^        (--[a-z-]+)", (ROOT / "deploy/quick-deploy.sh").read_text(), re.MULTILINE)) if (
-    ROOT / "deploy/quick-deploy.sh").exists() else set()  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [name for name in [*DEPLOY, *PAGES] if name.endswith(".md")])
-def test_each_flag_that_stands_alone_is_somebodys(name):
-    text = re.sub(r"```.*?```", "", (ROOT / name).read_text(), flags=re.DOTALL)
-    every = {flag for command in _all_commands() for flag in _flags(*command)} | QUICK | OTHERS_FLAGS
-    spans = [span for span in re.findall(r"`([^`]+)`", text) if span.startswith("--")]
-    named = {word.partition("=")[0] for span in spans for word in span.split() if word.startswith("--")}
-    assert named <= every
-
-
-def _all_commands():
-    for name in commands.list_commands(click.Context(commands)):
-        command = commands.get_command(click.Context(commands), name)
-        yield (name,)
-        if isinstance(command, click.Group):
-            yield from ((name, inner) for inner in command.list_commands(click.Context(command)))
-
-
-def test_what_is_wrong_is_found():
-    assert [*invocations("```\nsudo /opt/failover/bin/failover incidents list --nothing\n```")] == [
-        ["/opt/failover/bin/failover", "incidents", "list", "--nothing"]
-    ]
-    assert _named_command(["failover", "incidents", "list", "--nothing"]) == (("incidents", "list"), ["--nothing"])
-    assert "--nothing" not in _flags("incidents", "list")
-    assert "--fail-threshold" in _flags("run")
+def test_a_variable_that_is_none_is_found():
     assert not set(re.findall(r"\bFAILOVER_[A-Z_]+", "FAILOVER_FAIL_TRESHOLD=3")) <= VARIABLES
 
 

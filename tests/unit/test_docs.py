@@ -11,7 +11,6 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
@@ -22,12 +21,12 @@ from failover.core.model import ErrorType
 from failover.core.words import CHECK, SENTENCE
 from failover.settings.rows import SETTINGS
 from failover.settings.sources import load
+from support.calls import wrong_flags, wrong_words
 from support.handbook import PAGES, ROOT, Block, blocks
 
 SOURCE = Path(failover.__file__).parent
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-COMMANDS = dict(reference.commands())
 KINDS = {"bash", "sh", "text", "yaml", "json", "nginx", "caddyfile", "mermaid"}
 
 
@@ -47,36 +46,6 @@ def test_a_block_is_of_a_known_kind(block: Block) -> None:
     assert block.kind in KINDS, f"{block.kind!r}: CONTRIBUTING.md says which there are"
 
 
-def flags_of(command: click.Command) -> set[str]:
-    return {
-        name for one in command.params if isinstance(one, click.Option) for name in [*one.opts, *one.secondary_opts]
-    }
-
-
-def wrong_words(text: str) -> list[str]:
-    """What is wrong in the calls of our program that a text of shell has, and in the variables that it sets."""
-    wrong = []
-    joined = re.sub(r"\\\n", " ", text)
-    for call in re.findall(r"(?:^|[\s'\"(;|&])(?:\./)?failover(?= [a-z-])([^\n|;&#>'\")]*)", joined):
-        words = call.split()
-        command = "run"
-        for length in (2, 1):
-            if " ".join(words[:length]) in COMMANDS:
-                command = " ".join(words[:length])
-                break
-        else:
-            if words and not words[0].startswith("-"):
-                wrong.append(f"there is no failover {words[0]}")
-                continue
-        known = flags_of(COMMANDS[command]) | {"--help", "--version"}
-        wrong += [
-            f"failover {command} has no {flag}" for flag in re.findall(r"(?<!\S)--[a-z-]+", call) if flag not in known
-        ]
-    variables = {name for setting in SETTINGS.values() for name in setting.variables}
-    wrong += [f"there is no {name}" for name in re.findall(r"\bFAILOVER_[A-Z_]+", text) if name not in variables]
-    return wrong
-
-
 @pytest.mark.parametrize("block", of_kind("bash", "sh"), ids=name_of)
 def test_commands_have_only_what_there_is(block: Block) -> None:
     assert wrong_words(block.text) == []
@@ -93,6 +62,20 @@ def test_what_there_is_not_is_found() -> None:
     assert wrong_words("docker run -e FAILOVER_PRIMRY=x image") == ["there is no FAILOVER_PRIMRY"]
     assert wrong_words("./failover swich backup") == ["there is no failover swich"]
     assert wrong_words("failover state \\\n  --josn | jq .") == ["failover state has no --josn"]
+    assert wrong_words("sudo /opt/failover/bin/failover incidents list --nil") == [
+        "failover incidents list has no --nil"
+    ]
+    assert wrong_words("docker run --name failover --cap-drop ALL failover --nil=1") == ["failover run has no --nil"]
+    assert wrong_words("docker exec failover failover swich") == ["there is no failover swich"]
+    assert wrong_words("./install.sh --uninstal; deploy/quick-deploy.sh --yes --dry") == [
+        "install.sh has no --uninstal",
+        "quick-deploy.sh has no --dry",
+    ]
+    assert wrong_flags("`--primry`, `a --nothing=1`, `docker run --rm`, `failover state --josn`") == [
+        "--primry",
+        "--nothing",
+        "failover state has no --josn",
+    ]
 
 
 @pytest.mark.parametrize("block", of_kind("yaml"), ids=name_of)
@@ -126,22 +109,13 @@ def test_nginx_takes_its_examples(block: Block, tmp_path: Path) -> None:
 
 # -- flags and settings in the text
 
-FOREIGN = {"--cache-control", "--content-type", "--delete", "--help", "--json", "--signal", "--version"}
-"""Of every command, and of other programs that our pages name."""
-
-
-ABOUT_NOW = [page for page in PAGES if page.relative_to(ROOT).parts[0] in {"README.md", "docs"}
+ABOUT_NOW = [page for page in PAGES if page.relative_to(ROOT).parts[0] in {"README.md", "deploy", "docs"}
              and page.parent.name != "decisions" and page.name != "upgrading.md"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", ABOUT_NOW, ids=lambda page: page.name)
 def test_flags_in_the_text_exist(page: Path) -> None:
-    known = {flag for command in COMMANDS.values() for flag in flags_of(command)} | FOREIGN
-    text = re.sub(r"```.*?```", "", TEXTS[page], flags=re.DOTALL)
-    named = {
-        flag for code in re.findall(r"`([^`\n]+)`", text) for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)
-    }
-    assert named <= known
+    assert wrong_flags(TEXTS[page]) == []
 
 
 # -- references that are made, or held
@@ -190,7 +164,7 @@ def own_answers() -> set[tuple[int, str]]:
                 continue
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             status, text = node.args[0].value, as_text(node.args[1], names)
-            if called in {"_refuse", "error"} and text is not None:
+            if called in {"_refuse", "error", "Refusal"} and text is not None:
                 found.add((status, text))
             elif called == "Malformed" and status != 502:  # 502: what a target said, which the next one may say better
                 found.add((status, ""))

@@ -51,9 +51,13 @@ def test_what_they_run_is_there():
 
 
 def test_they_test_each_python_that_is_promised():
-    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=")
     versions = yaml.safe_load((FOLDER / "ci.yml").read_text())["jobs"]["verify"]["strategy"]["matrix"]["python"]
     assert versions[0] == oldest
+    assert [f"Programming Language :: Python :: {one}" for one in versions] == [
+        one for one in project["classifiers"] if "Python :: 3." in one
+    ]
     assert [int(one.split(".")[1]) for one in versions] == list(range(11, 11 + len(versions)))
     assert f"python{versions[-1]} " in (ROOT / "scripts/environment.sh").read_text()
 

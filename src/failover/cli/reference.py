@@ -38,13 +38,13 @@ def page() -> str:
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something, with the words that call it."""
+    """Every command that a person may call, with the words that call it; hidden ones are for the program itself."""
     context = click.Context(root)
     for name in root.list_commands(context):
         command = root.get_command(context, name)
         if isinstance(command, click.Group):
             yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
-        elif command is not None:
+        elif command is not None and not command.hidden:
             yield name, command
 
 
