@@ -48,6 +48,7 @@ package: environment
 
 executable: environment
 	$(PY) -m PyInstaller --distpath dist --workpath build/executable --log-level WARN packaging/failover.spec
+	EXECUTABLE=dist/failover $(PY) -m pytest tests/integration/test_package.py -k executable
 
 environment:
 	@. ./scripts/environment.sh && environment . test
