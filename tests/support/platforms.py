@@ -65,7 +65,12 @@ def render(folder: Path) -> dict:
 
 
 def fly(folder: Path) -> dict:
-    return tomllib.loads((folder / "fly.toml").read_text())
+    return form(folder / "fly.toml")
+
+
+def form(file: Path) -> dict:
+    """What a file of a platform holds: TOML, or YAML, of which JSON is a part."""
+    return tomllib.loads(file.read_text()) if file.suffix == ".toml" else yaml.safe_load(file.read_text())
 
 
 def _digitalocean(folder: Path) -> dict[str, str]:

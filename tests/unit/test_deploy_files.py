@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -16,18 +14,19 @@ import yaml
 from failover import __version__
 from failover.settings.model import Settings
 from failover.settings.rows import SETTINGS
-from support import platforms
+from support import handbook, platforms
 from support.calls import OTHERS_VARIABLES, VARIABLES
 from support.platform_schemas import SCHEMAS
 from support.platforms import PLATFORMS
+from support.tools import tool
 
 ROOT = Path(__file__).parents[2]
-_KINDS = {".yaml", ".md", ".sh", ".service", ".socket", ".env"}
+_KINDS = {".yaml", ".sh", ".service", ".socket", ".env"}
 DEPLOY = [
     "Dockerfile", "compose.yaml", "railway.json", "render.yaml", "fly.toml", ".do/deploy.template.yaml", "heroku.yml",
     "app.json", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "deploy").rglob("*")) if p.suffix in _KINDS),
 ]  # fmt: skip
-PAGES = ["README.md", "config.example.yaml", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+PAGES = ["config.example.yaml", *(str(page.relative_to(ROOT)) for page in handbook.PAGES)]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reason="an installed package has no deploy files")
 
@@ -66,20 +65,6 @@ def test_secrets_have_no_value_in_any_file():
 
 def test_a_variable_that_is_none_is_found():
     assert not set(re.findall(r"\bFAILOVER_[A-Z_]+", "FAILOVER_FAIL_TRESHOLD=3")) <= VARIABLES
-
-
-@pytest.mark.parametrize("name", [name for name in [*DEPLOY, *PAGES] if name.endswith(".md")])
-def test_links_lead_somewhere(name):
-    text = re.sub(r"```.*?```", "", (ROOT / name).read_text(), flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        path, _, anchor = link.partition("#")
-        if "://" in link:
-            continue
-        there = ((ROOT / name).parent / path).resolve() if path else ROOT / name
-        assert there.exists(), link
-        if anchor:
-            titles = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, link
 
 
 # -- what must fit together
@@ -189,27 +174,15 @@ def test_the_settings_of_kubernetes_reach_the_container():
 # -- the form
 
 
-def form_of(folder: Path, name: str):
-    return platforms.fly(folder) if name == "fly.toml" else yaml.safe_load((folder / name).read_text())
-
-
 @pytest.mark.parametrize("name", [name for name in SCHEMAS if name != ".do/app.yaml"])
 def test_a_file_has_the_form_that_its_platform_reads(name):
-    jsonschema.validate(form_of(ROOT, name), SCHEMAS[name])
+    jsonschema.validate(platforms.form(ROOT / name), SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMAS if name != ".do/app.yaml"])
 def test_a_key_that_nobody_knows_is_found(name):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(form_of(ROOT, name) | {"nothing": 1}, SCHEMAS[name])
-
-
-def tool(name: str) -> str:
-    """A checker that the environment brings, or the system has."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if not found:
-        pytest.skip(f"{name} is not here")
-    return found
+        jsonschema.validate(platforms.form(ROOT / name) | {"nothing": 1}, SCHEMAS[name])
 
 
 def test_the_compose_file_fits_the_specification():

@@ -118,6 +118,35 @@ def test_flags_in_the_text_exist(page: Path) -> None:
     assert wrong_flags(TEXTS[page]) == []
 
 
+# -- links
+
+
+def wrong_links(page: Path, text: str) -> list[str]:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
+        path, _, anchor = link.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if "://" in link:
+            continue
+        if not there.exists():
+            wrong.append(link)
+        elif anchor:
+            titles = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+            wrong += [link] if anchor not in anchors else []
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert wrong_links(page, TEXTS[page]) == []
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    links = "[a](docs/faq.md) [b](LICENCE) [c](docs/faq.md#nowhere) [d](https://myapp.com/)"
+    assert wrong_links(ROOT / "README.md", links) == ["LICENCE", "docs/faq.md#nowhere"]
+
+
 # -- references that are made, or held
 
 

@@ -1,14 +1,14 @@
 """The workflows of the code host, as far as they can be judged without it."""
 
 import re
-import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from support.tools import tool
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github/workflows"
@@ -22,11 +22,6 @@ def steps():
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             for step in job["steps"]:
                 yield f"{file.name}: {name}", step
-
-
-def tool(name):
-    found = shutil.which(name, path=str(Path(sys.executable).parent))
-    return found or pytest.skip(f"no {name} here")
 
 
 def test_each_action_is_one_commit_and_names_its_version():
