@@ -21,4 +21,7 @@ def pytest_configure():
     """A runner in the background ignores Ctrl-C, and so would every program that the tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a test starts in another folder is this program all the same, and not one that is installed.
+    if path := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "fixed")

@@ -11,12 +11,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 import failover
 from failover.admin.openapi import described
 from failover.cli import reference
+from failover.cli.main import root
 from failover.core.model import ErrorType
 from failover.core.words import CHECK, SENTENCE
 from failover.settings.rows import SETTINGS
@@ -153,6 +155,13 @@ def test_a_link_that_leads_nowhere_is_found() -> None:
 def test_the_page_of_commands_is_up_to_date() -> None:
     made = reference.page()
     assert (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8") == made, "make docs"
+
+
+def test_a_command_that_is_for_the_program_itself_has_no_place_there() -> None:
+    every = {name: root.get_command(click.Context(root), name) for name in root.list_commands(click.Context(root))}
+    hidden = [name for name, command in every.items() if command is not None and command.hidden]
+    assert "demo-site" in hidden
+    assert [name for name in hidden if f"## {name}" in reference.page()] == []
 
 
 def test_every_error_type_has_its_row() -> None:
