@@ -112,7 +112,7 @@ def test_nginx_takes_its_examples(block: Block, tmp_path: Path) -> None:
 # -- flags and settings in the text
 
 ABOUT_NOW = [page for page in PAGES if page.relative_to(ROOT).parts[0] in {"README.md", "deploy", "docs"}
-             and page.parent.name != "decisions" and page.name != "upgrading.md"]  # fmt: skip
+             and page.parent.name != "decisions"]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", ABOUT_NOW, ids=lambda page: page.name)
