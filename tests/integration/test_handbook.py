@@ -65,6 +65,15 @@ def test_what_a_page_says_works(performed: dict[Path, Future[None]], page: Path)
     performed[page].result()
 
 
+def test_a_page_finds_nothing_of_the_one_before(stages: SimpleQueue[Stage]) -> None:
+    """A verdict or an incident of another page, which the store has kept."""
+    stage = stages.get()
+    for text in ("failover switch backup", "failover --primary=https://myapp.com --backup=https://standby.myapp.com"):
+        stage.run(Block("here", "bash", text))
+        stage.end()
+    stages.put(stage)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -120,7 +120,12 @@ class Stage:
             self._ending.close()
 
     def end(self) -> None:
-        """The page is over: what it has started must end well."""
+        """The page is over: what it has started must end well, and the next page finds nothing of it."""
+        self._stop()
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        self._incident = False
+
+    def _stop(self) -> None:
         program, self._program, self._started = self._program, None, None
         if program is not None:
             program.end()
@@ -225,7 +230,7 @@ class Stage:
             words = ["--primary", self.primary.url, "--backup", self.backup.url]
         if self._started == (words, ours):
             return 0, ""
-        self.end()
+        self._stop()
         with contextlib.ExitStack() as failed:
             program = failed.enter_context(Program(*words, listen=None, env=ours, cwd=cwd))
             with urllib.request.urlopen(program.ready().url, context=trusting_all()) as answer:

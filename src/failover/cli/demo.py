@@ -92,6 +92,7 @@ class _Stage:
     def __init__(self, ending: contextlib.ExitStack) -> None:
         self._ending = ending
         self._ports: dict[str, int] = {}
+        self._environment = _environment()
 
     def site(self, name: str) -> tuple[subprocess.Popen[str], str]:
         """Start one, or start it again: the process and its address."""
@@ -129,7 +130,7 @@ class _Stage:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=_environment(),
+            env=self._environment,
             process_group=0,  # Ctrl-C is for the demo, which ends the others in order
         )
         self._ending.callback(_end, process)
@@ -223,8 +224,9 @@ def _tell_the_story(ending: contextlib.ExitStack) -> bool:
     """The demo itself. True when no request failed."""
     teller = _Teller()
     say = teller.say
-    say("Starting two small sites, and Failover in front of them.")
+    # Before the first word: Ctrl-C within an import ends `python -m` by the signal, however it is caught.
     stage = _Stage(ending)
+    say("Starting two small sites, and Failover in front of them.")
     primary, primary_url = stage.site("primary")
     _, backup_url = stage.site("backup")
     address, dashboard = stage.proxy(primary_url, backup_url)
