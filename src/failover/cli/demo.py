@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from failover.cli.words import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _CALM_S, _OUTAGE_S, _AFTER_S = 3.0, 5.0, 2.0
 _PACE_S = 0.05  # between two requests of the visitor
@@ -124,17 +124,32 @@ class _Stage:
         raise _DemoError("the proxy does not start:\n" + "".join(said))
 
     def _launch(self, *words: str, stdin: int, stderr: int | None = None) -> subprocess.Popen[str]:
-        process = subprocess.Popen(  # noqa: S603 - our own program, our own words
-            [*_ITSELF, *words],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env=self._environment,
-            process_group=0,  # Ctrl-C is for the demo, which ends the others in order
-        )
-        self._ending.callback(_end, process)
+        with _undisturbed():
+            process = subprocess.Popen(  # noqa: S603 - our own program, our own words
+                [*_ITSELF, *words],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env=self._environment,
+                process_group=0,  # Ctrl-C is for the demo, which ends the others in order
+            )
+            self._ending.callback(_end, process)
         return process
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C in the middle of a start would leave a process that nobody ends: it counts when the start is done."""
+    came: list[int] = []
+    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _environment() -> dict[str, str]:
