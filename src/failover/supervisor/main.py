@@ -183,6 +183,8 @@ class Supervisor:
             self._nursery.give_up(seat)
             if status not in {0, signal.SIGTERM} and not seat.killed:
                 self._tell_death(seat, pid, status, None)
+                if self._stopping and not seat.is_controller:
+                    self._exit_code = self._exit_code or 1  # what it had in hand was cut
             return
         wait = seat.pace.wait_after(self._now - seat.born)
         seat.due = self._now + wait
@@ -220,6 +222,8 @@ class Supervisor:
         for end in (woken, wakes):
             end.setblocking(False)
         before = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
+        # A wish that other servers know (a new binary, a reload) and we do not: children are born with it ignored.
+        before[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         self._may_hang_up = _has_terminal() and before[signal.SIGHUP] != signal.SIG_IGN
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         self._selector.register(woken, selectors.EVENT_READ, lambda: self._on_signals(woken.recv(4096)))
