@@ -11,6 +11,7 @@ connection is refused. If the new ones cannot get to serve, they are given up an
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import secrets
@@ -45,6 +46,7 @@ _DEATHS_TO_GIVE_UP = 5
 _READY_WITHIN = 15.0
 _CONTROLLER_LEAVES_WITHIN = 5.0
 _GRACE = 2.0
+_NO_ROOM_TO_LOOK = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))  # which says nothing of a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +376,6 @@ class Supervisor:
 def _has_terminal() -> bool:
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in _NO_ROOM_TO_LOOK
     return True
