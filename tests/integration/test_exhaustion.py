@@ -202,6 +202,13 @@ class Disk:
         return json.loads(process.log)
 
 
+def upload_goes_through(program: Program) -> None:
+    with dial(program.port) as client:
+        client.send(b"POST /b HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\nContent-Length: 300000\r\n\r\n")
+        client.send(b"y" * 300_000)
+        assert b" 200 " in client.read_answer()[0]
+
+
 def test_an_outage_on_a_full_disk_is_told_as_usual_and_is_on_the_disk_afterwards(tmp_path):
     disk = Disk(tmp_path)
     quick = ("--check-interval", "100ms", "--ramp-step", "50ms", "--workers", "1", "--state-dir", str(tmp_path))
@@ -210,12 +217,9 @@ def test_an_outage_on_a_full_disk_is_told_as_usual_and_is_on_the_disk_afterwards
         flags = ("--primary", primary.url, "--backup", backup.url, *quick, *hook)
         program = stack.enter_context(Program(*flags, before=disk.before, env={"TMPDIR": str(tmp_path)})).ready()
         controller = program.controller()
+        upload_goes_through(program)  # from now on it knows where its temporary files lie
         with disk.full(program):
-            with dial(program.port) as client:
-                client.send(b"POST /b HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\nContent-Length: 300000\r\n\r\n")
-                client.send(b"y" * 300_000)
-                assert b" 200 " in client.read_answer()[0]
-            assert [seen.body_length for seen in primary.requests if seen.method == "POST"] == [300_000]
+            upload_goes_through(program)
             primary.stop()
             assert anybody.wait_for(1).payload["type"] == "incident.opened"
             program.wait_for("the store cannot be written, incidents and deliveries are kept in memory meanwhile")
@@ -223,6 +227,8 @@ def test_an_outage_on_a_full_disk_is_told_as_usual_and_is_on_the_disk_afterwards
             whole = anybody.wait_for(2).payload
             assert whole["type"] == "incident.resolved"
         program.wait_for("incidents and deliveries are on disk again")
+        upload_goes_through(program)
+        assert [seen.body_length for seen in primary.requests if seen.method == "POST"] == [300_000] * 3
         assert once(program, "the store cannot be written", 0)
         assert "unwritten" not in program.log
         assert program.controller() == controller
