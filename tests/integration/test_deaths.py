@@ -212,7 +212,7 @@ def test_a_controller_that_is_killed_in_the_drain_takes_nothing_with_it(draining
     client.close()  # or it would linger for what he may yet send
     assert program.wait() == 0
     program.wait_for_silence()
-    assert "is back" not in program.log
+    assert "successor" not in program.log
 
 
 def test_a_worker_that_is_killed_in_the_drain_is_told_and_shows_in_the_exit_code(draining) -> None:

@@ -32,7 +32,8 @@ pytestmark = pytest.mark.skipif(
     not hasattr(resource, "prlimit"), reason="only Linux changes the limits of another process"
 )
 
-# Limits are changed by who the process belongs to; root in a container has no right to those of others.
+# Limits are changed by who the process belongs to: root in a container has no right to those of others. And pytest's
+# folders are root's alone.
 OURS = ("--user", "root") if os.geteuid() == 0 else ()
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = 6_000_000
@@ -207,6 +208,8 @@ def upload_goes_through(program: Program) -> None:
         client.send(b"POST /b HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\nContent-Length: 300000\r\n\r\n")
         client.send(b"y" * 300_000)
         assert b" 200 " in client.read_answer()[0]
+        client.send(b"GET /__failover/health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_answer()[1] == b"OK"  # so the exchange before is over, and its file is gone
 
 
 def test_an_outage_on_a_full_disk_is_told_as_usual_and_is_on_the_disk_afterwards(tmp_path):
@@ -214,7 +217,7 @@ def test_an_outage_on_a_full_disk_is_told_as_usual_and_is_on_the_disk_afterwards
     quick = ("--check-interval", "100ms", "--ramp-step", "50ms", "--workers", "1", "--state-dir", str(tmp_path))
     with FakeReceiver() as anybody, Origin("primary") as primary, Origin("backup") as backup, ExitStack() as stack:
         hook = ("--webhook-url", anybody.url, "--webhook-format", "generic", "--webhook-secret", anybody.secret)
-        flags = ("--primary", primary.url, "--backup", backup.url, *quick, *hook)
+        flags = ("--primary", primary.url, "--backup", backup.url, *quick, *hook, *OURS)
         program = stack.enter_context(Program(*flags, before=disk.before, env={"TMPDIR": str(tmp_path)})).ready()
         controller = program.controller()
         upload_goes_through(program)  # from now on it knows where its temporary files lie
