@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +38,6 @@ def _run(**values: Any) -> int:
         if not flags and {mistake.where for mistake in error.mistakes} == {"--primary", "--backup"}:
             print(_HINT, file=sys.stderr)
         raise
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until the supervisor hears signals, Ctrl-C ends us as SIGTERM does. An exception would be lost wherever Python
-        # has nobody to give it to: in a callback of a lock, of a fork, of a weak reference.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from failover import app  # noqa: PLC0415 - the proxy itself, of no use to bad settings
 
     return app.run(loaded, reload)
