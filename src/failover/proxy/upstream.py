@@ -116,7 +116,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pool.open.discard(self)
-        if exc is not None and self.exchange is not None:
+        if isinstance(exc, OSError) and self.exchange is not None:
             read_on(self.transport, self if self.pool.tls is None else self.transport)
         if self.exchange is None:
             if self in self.pool.idle:
