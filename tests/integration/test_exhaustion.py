@@ -11,7 +11,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +21,7 @@ import pytest
 
 from support.fakes import FakeReceiver
 from support.origin import Origin
-from support.program import PATIENCE, Process, Program, alive
+from support.program import PATIENCE, Process, Program, alive, free_port
 from support.raw import RawOrigin, Wire, dial, ok
 
 if TYPE_CHECKING:
@@ -371,12 +370,6 @@ def test_a_worker_that_the_system_kills_for_its_memory_is_followed_and_the_rest_
                     assert client.read_answer()[1] == b"ok"
     finally:
         group.rmdir()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support import standins
-from support.program import Process, Program, alive, refused
+from support.program import Process, Program, alive, free_port, refused
 
 PATIENCE = 20
 
@@ -78,12 +78,6 @@ class Client:
 def supervisor(tmp_path):
     with contextlib.ExitStack() as at_end:
         yield lambda **told: at_end.enter_context(Standins(tmp_path).settings(**told))
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 # -- start and stop
