@@ -120,10 +120,12 @@ class Downstream(Connection):
         worker = self.worker
         if data[0] <= _NEWLINE:
             data = without_empty_lines(data)
-            if not data:
-                self._buffer = b""
+            if data in (b"", b"\r"):  # half of one
+                self._buffer = data
                 if self.half_closed:
                     self._close(linger=False)
+                elif data:
+                    self._head_begins()
                 return
         try:
             head = worker.heads.request(data, self.client.kin)
@@ -131,12 +133,7 @@ class Downstream(Connection):
             self._refuse(error.status, error.reason)
             return
         if head is None:
-            if not self._in_head:
-                self._in_head = True
-                self.deadline = worker.now + worker.settings.head_timeout
-            if data[0] <= _NEWLINE:
-                self._buffer = data  # half of an empty line
-                return
+            self._head_begins()
             self._buffer = b""
             self._beginning = Beginning()
             self._read_part_of_head(self._beginning, data)
@@ -184,6 +181,11 @@ class Downstream(Connection):
         if self.half_closed and self.exchange is exchange and not exchange.upload_done:
             self._abandon()  # the rest of its body will never come
             self._close(linger=False)
+
+    def _head_begins(self) -> None:
+        if not self._in_head:
+            self._in_head = True
+            self.deadline = self.worker.now + self.worker.settings.head_timeout
 
     def _read_part_of_head(self, beginning: Beginning, data: bytes) -> None:
         try:
