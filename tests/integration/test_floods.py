@@ -237,12 +237,18 @@ def test_requests_behind_a_body_in_very_small_chunks_are_answered(program):
         assert [client.read_answer()[1] for _ in range(21)] == [b"650"] + [b"0"] * 20
 
 
-def test_very_small_chunks_wait_like_all_others_for_a_target_that_does_not_read():
+def test_very_small_chunks_wait_like_all_others_for_a_target_that_does_not_read(origin):
+    """And go on when it does."""
     chunks = b"8\r\n12345678\r\n" * 10_000
-    over = threading.Event()
+    reads = threading.Event()
+
+    def script(wire: Wire, head: bytes) -> None:
+        reads.wait(PATIENCE)
+        origin.script(wire, head)
+
     with (
-        RawOrigin(lambda _wire, _head: over.wait(PATIENCE)) as origin,
-        run(origin, "--max-body", "1GB") as program,
+        RawOrigin(script) as late,
+        run(late, "--max-body", "1GB") as program,
         from_address(program) as client,
     ):
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -250,9 +256,12 @@ def test_very_small_chunks_wait_like_all_others_for_a_target_that_does_not_read(
         sent = 0
         with contextlib.suppress(TimeoutError):
             while sent < 40_000_000:
-                sent += client.sock.send(chunks)
-        over.set()
+                sent += client.sock.send(chunks[sent % len(chunks) :])
         assert sent < 40_000_000, "somebody takes in what nobody reads"
+        client.sock.settimeout(PATIENCE)
+        reads.set()
+        client.send(chunks[sent % len(chunks) :], b"0\r\n\r\n")
+        assert client.read_answer()[1] == b"%d" % ((sent // len(chunks) + 1) * 80_000)
 
 
 def test_an_empty_line_behind_the_last_request_keeps_no_connection(program):
