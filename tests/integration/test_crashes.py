@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from support.fakes import FakeReceiver
 from support.load import Load
 from support.origin import Origin
-from support.program import Process, Program
+from support.program import Process, Program, free_port
 
 if TYPE_CHECKING:
     from support.fakes import Request
@@ -35,9 +34,7 @@ class Crashing:
     """The program on one port with one folder, killed and, where nobody is left, started again."""
 
     def __init__(self, *flags: str, chance: random.Random) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.killed: Counter[str] = Counter()
         self._flags = flags

@@ -237,6 +237,42 @@ def test_requests_behind_a_body_in_very_small_chunks_are_answered(program):
         assert [client.read_answer()[1] for _ in range(21)] == [b"650"] + [b"0"] * 20
 
 
+def test_very_small_chunks_wait_like_all_others_for_a_target_that_does_not_read(origin):
+    """And go on when it does."""
+    chunks = b"8\r\n12345678\r\n" * 10_000
+    reads = threading.Event()
+
+    def script(wire: Wire, head: bytes) -> None:
+        reads.wait(PATIENCE)
+        origin.script(wire, head)
+
+    with (
+        RawOrigin(script) as late,
+        run(late, "--max-body", "1GB") as program,
+        from_address(program) as client,
+    ):
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sock.settimeout(0.5)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 40_000_000:
+                sent += client.sock.send(chunks[sent % len(chunks) :])
+        assert sent < 40_000_000, "somebody takes in what nobody reads"
+        client.sock.settimeout(PATIENCE)
+        reads.set()
+        client.send(chunks[sent % len(chunks) :], b"0\r\n\r\n")
+        assert client.read_answer()[1] == b"%d" % ((sent // len(chunks) + 1) * 80_000)
+
+
+def test_an_empty_line_behind_the_last_request_keeps_no_connection(program):
+    """Some clients end a body with one that does not belong to it."""
+    with from_address(program) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\n")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.read_answer()[1] == b"3"
+        assert client.is_closed()
+
+
 def test_chunks_that_never_end_are_a_413(origin):
     with run(origin, "--max-body", "100KB") as program, from_address(program) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -350,6 +386,12 @@ def test_a_body_in_drops_is_a_408_though_it_never_stops(impatient):
     with from_address(impatient) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         until_answered(client, b"x" * 10)
+        assert client.read_head().startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_in_very_small_chunks_that_stops_is_a_408_as_well(impatient):
+    with from_address(impatient) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1500)
         assert client.read_head().startswith(b"HTTP/1.1 408 ")
 
 

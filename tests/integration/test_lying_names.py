@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from typing import TYPE_CHECKING
 
 from support.load import ask
 from support.names import NameServer, own_files
-from support.program import Process, Program
+from support.program import Process, Program, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +19,7 @@ BLOCKED = ("0.0.0.0", "255.255.255.255", "224.0.0.1")
 
 async def test_a_primary_that_is_this_proxy_by_another_name_is_never_gone_back_to(backup: Origin) -> None:
     """What its probes are answered is good as long as the backup serves, for it is the backup's answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     args = ("--check-interval", "100ms", "--ramp-step", "0", "--workers", "1", "--log-level", "debug")
     with Program(
         "--primary", f"http://me.localhost:{port}", "--backup", backup.url, *args, listen=f"127.0.0.1:{port}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PATIENCE = 30.0
+_ports = (10_000 + (os.getpid() * 101 + step) % 20_000 for step in itertools.count())
 _OURS = re.compile(
     r"FAILOVER_.*|PRIMARY_URL|BACKUP_URL|PORT|CHECK_INTERVAL|FAIL_THRESHOLD|RECOVER_THRESHOLD|WEBHOOK_\w+|MAX_BODY"
     r"|JSON_LOGS|NOTIFY_SOCKET|LISTEN_\w+|STATE_DIRECTORY"
@@ -54,6 +56,17 @@ def refused(port: int | None) -> bool:
         except OSError:
             continue
     return False
+
+
+def free_port() -> int:
+    """A port that nobody has, for who cannot be given port 0. It is below those that the kernel gives for that, so that
+    tests beside this one do not get it meanwhile; each test process looks from a place of its own on.
+    """
+    for port in itertools.islice(_ports, 20_000):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def clean_environment(more: Mapping[str, str] = {}) -> dict[str, str]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support import standins
-from support.program import Process, Program, alive, refused
+from support.program import Process, Program, alive, free_port, refused
 
 PATIENCE = 20
 
@@ -77,12 +78,6 @@ class Client:
 def supervisor(tmp_path):
     with contextlib.ExitStack() as at_end:
         yield lambda **told: at_end.enter_context(Standins(tmp_path).settings(**told))
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 # -- start and stop
@@ -216,6 +211,23 @@ def test_a_closed_terminal_ends_it_unless_it_was_told_to_live_on(tmp_path, how):
         else:
             program.wait_for("reloaded", after=mark)
             assert program.ask()[2] == "one"
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux changes the limits of another process")
+def test_without_a_descriptor_to_look_at_the_terminal_a_hang_up_is_still_a_wish_to_reload(tmp_path):
+    window, terminal = os.openpty()
+    program = Standins(tmp_path).settings()
+    program._command[1:1] = ["-c", IN_A_TERMINAL, os.ttyname(terminal), "plain"]
+    with program:
+        program.ready()
+        limits = resource.prlimit(program.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(program.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        program.wait_for("reload refused, nothing has changed.*Too many open files|Too many", after=program.reload())
+        resource.prlimit(program.pid, resource.RLIMIT_NOFILE, limits)
+        program.wait_for("reloaded", after=program.reload())
+        assert "stopping" not in program.log
+    os.close(terminal)
+    os.close(window)
 
 
 # -- deaths

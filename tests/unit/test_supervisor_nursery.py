@@ -4,8 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog.testing
 
-from failover.launch import CONTROLLER_SLOT
+from failover.launch import CONTROLLER_SLOT, READY
 from failover.supervisor import nursery
 from failover.supervisor.nursery import Generation, Nursery, Seat
 from failover.supervisor.sockets import open_channel
@@ -49,6 +50,22 @@ def test_a_birth_that_fails_is_tried_again_a_second_later_and_leaks_nothing(empt
     assert one.pid == 4_000_000
     empty._forget_signs_end(one)
     empty.seats.clear()
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_who_leaves_already_when_it_serves_is_not_told_to_be_back(empty, leaving):
+    """A reload may have come to its end meanwhile: what is back then is not who serves."""
+    one = seat()
+    one.signs_end, signs = os.pipe()
+    one.died, one.leaving = 1.0, leaving
+    empty._selector.register(one.signs_end, selectors.EVENT_READ)
+    os.write(signs, READY)
+    with structlog.testing.capture_logs() as log:
+        empty._on_sign(one)
+    assert one.ready
+    assert [line["action"] for line in log] == ([] if leaving else ["failover.child_back"])
+    empty._forget_signs_end(one)
+    os.close(signs)
 
 
 def test_nobody_is_born_while_a_controller_leaves(empty):

@@ -113,6 +113,25 @@ def test_a_manager_that_does_not_listen_changes_nothing(address, monkeypatch):
     systemd.notify("READY=1")
 
 
+def test_without_a_descriptor_the_service_manager_is_not_told_and_nothing_else_happens(monkeypatch, tmp_path):
+    resource = pytest.importorskip("resource")
+    address = os.fspath(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                os.dup(0)
+            systemd.notify("READY=1")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
+
+
 def test_sockets_meant_for_another_process_are_left_alone(monkeypatch):
     monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
     monkeypatch.setenv("LISTEN_FDS", "1")

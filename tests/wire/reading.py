@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from failover.proxy import own
+from failover.proxy.beginning import Beginning
 from failover.proxy.chunked import ChunkedReader
 from failover.proxy.fields import CHUNKED, UNTIL_CLOSE, Malformed
 from failover.proxy.wire import HeadReader, without_empty_lines
@@ -25,6 +26,7 @@ class Requests:
         self._kin = kin
         self._last: Any = None
         self._buffer = b""
+        self._beginning: Beginning | None = None
         self._head: Any = None
         self._body = b""
         self._left = 0
@@ -49,9 +51,14 @@ class Requests:
 
     def _read_head(self) -> None:
         self._buffer = without_empty_lines(self._buffer)
-        head = self._heads.request(self._buffer, self._last) if self._buffer else None
-        if head is None:
+        if self._buffer in (b"", b"\r"):
             return
+        head = self._heads.request(self._buffer, self._last)
+        if head is None:
+            self._beginning = self._beginning or Beginning()
+            assert not self._beginning.add(self._buffer[len(self._beginning.data) :])
+            return
+        self._beginning = None
         self._buffer = self._buffer[head.size :]
         self._last = head.kin if self._kin else None
         if not head.plain and own.is_own(head.target):

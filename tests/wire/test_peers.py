@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from support.program import PATIENCE, Process, Program
+from support.program import PATIENCE, Process, Program, free_port
 from support.raw import dial
 from wire.corpus import REQUESTS
 from wire.peers import CONTROL, Recorder, read_answers
@@ -73,11 +73,6 @@ backend app
   server app 127.0.0.1:{target}
 """,
     )
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 @pytest.fixture(scope="module", params=[nginx, haproxy], ids=["nginx", "haproxy"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -112,5 +113,9 @@ def _main(words: list[str]) -> int:
         return 0
     elif not words or words[0].startswith("-"):
         words = ["run", *words]
+    if words[0] == "run" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until the supervisor hears signals, Ctrl-C ends us as SIGTERM does. An exception would be lost wherever Python
+        # has nobody to give it to: in a callback of a lock, of a fork, of a weak reference.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     code: Any = root.main(args=words, prog_name="failover", standalone_mode=False)
     return code if isinstance(code, int) else 0

@@ -378,8 +378,7 @@ class Controller:
             drill=self._drill,
         )
         self._crew.tell(self.routing)
-        kept = memory.Lasting(self.routing.memory, self._since_unix, self._urls)
-        self._recorder.remember(memory.encode_lasting(kept))
+        self._recorder.remember(memory.Lasting(self.routing.memory, self._since_unix, self._urls))
         self.watcher.changed()
 
     def _state_of(self, alias: str, switch: Switch) -> TargetState:

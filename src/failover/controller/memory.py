@@ -5,8 +5,11 @@ It lies in the store as well, for a controller that is started when all of them 
 
 from __future__ import annotations
 
+from time import monotonic
+
 import msgspec
 
+from failover.controller import boot
 from failover.core.memory import Memory
 from failover.core.record import Record
 
@@ -17,11 +20,16 @@ _decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
 class Lasting(msgspec.Struct, frozen=True):
-    """What the store has: the memory, the wall time since when this side serves, and of which targets it is."""
+    """What the store has: the memory, the wall time since when this side serves, and of which targets it is.
+
+    It was written at the time `written`, monotonic seconds of that `boot` of the machine.
+    """
 
     memory: bytes
     since_unix: float
     targets: tuple[str, ...]
+    boot: str = ""
+    written: float = 0.0
 
 
 _decode_lasting = msgspec.msgpack.Decoder(Lasting).decode
@@ -30,13 +38,13 @@ _decode_lasting = msgspec.msgpack.Decoder(Lasting).decode
 def resumed(kept: object, urls: tuple[str, ...], oldest: float) -> tuple[Memory, float] | None:
     """What all of us knew when we died and since when the side served, if that was lately and of the same targets.
 
-    `kept` is what the store has and how many seconds ago it was written.
+    `kept` is what the store has and how many seconds ago it was written, or the mistake because of which nobody knows.
     """
     if not isinstance(kept, tuple) or not 0 <= kept[1] <= oldest:
         return None
-    lasting = decode_lasting(kept[0])
-    remembered = decode(lasting.memory) if lasting is not None else None
-    if lasting is None or remembered is None or lasting.targets != urls:
+    lasting: Lasting = kept[0]
+    remembered = decode(lasting.memory)
+    if remembered is None or lasting.targets != urls:
         return None
     return remembered, lasting.since_unix
 
@@ -62,11 +70,18 @@ def decode_record(raw: bytes) -> Record | None:
 
 
 def encode_lasting(lasting: Lasting) -> bytes:
-    return _encode(lasting)
+    """As it is written now."""
+    return _encode(msgspec.structs.replace(lasting, boot=boot.present(), written=monotonic()))
 
 
-def decode_lasting(raw: bytes) -> Lasting | None:
+def decode_lasting(raw: bytes, old: float) -> tuple[Lasting, float] | None:
+    """What was kept, and how many seconds ago: `old` by the clock on the wall, which may have been set meanwhile.
+
+    None when there is none that this version can read.
+    """
     try:
-        return _decode_lasting(raw)
+        lasting = _decode_lasting(raw)
     except _UNREADABLE:
         return None
+    age = boot.age(lasting.boot, lasting.written)
+    return lasting, old if age is None else age

@@ -89,31 +89,31 @@ class Recorder:
         self._rounds: dict[str, asyncio.TimerHandle] = {}
         self._begun = False
         self._early: list[tuple[Fact, float, float]] = []
-        self._memory = b""
-        self._alive = 0.0
+        self._memory: memory.Lasting | None = None
+        self._alive = float("-inf")
 
     # -- life
 
-    async def remembered(self) -> tuple[bytes, float] | None:
+    async def remembered(self) -> tuple[memory.Lasting, float] | None:
         """What was remembered last, and how many seconds ago, or None. The caller limits the wait."""
         try:
             found = await asyncio.wrap_future(self._store.recall(_MEMORY))
         except Exception as error:  # noqa: BLE001 - the proxy serves without its past as well
             lines.recording_failed(error)
             return None
-        if found is None:
-            return None
-        self._alive = found[1]
-        return found[0], _wall() - found[1]
+        kept = None if found is None else memory.decode_lasting(found[0], _wall() - found[1])
+        if kept is not None:
+            self._alive = monotonic() - max(kept[1], 0.0)
+        return kept
 
-    def remember(self, memory: bytes) -> None:
+    def remember(self, lasting: memory.Lasting) -> None:
         """Keep what a proxy that is started after our death must know. Repeated, it says how long we have lived."""
-        self._memory = memory
+        self._memory = lasting
         self._keep_memory()
 
     def _keep_memory(self) -> None:
-        if self._memory and self._begun:
-            self._when_done(self._store.remember(_MEMORY, self._memory), lambda _: None)
+        if self._memory is not None and self._begun:
+            self._when_done(self._store.remember(_MEMORY, memory.encode_lasting(self._memory)), lambda _: None)
 
     async def begin(self, verdict: Verdict, *, reborn: bool) -> None:
         """Go on with the incident that a predecessor left, if there is one. Takes as long as the store does."""
@@ -143,7 +143,7 @@ class Recorder:
             if not told.resolved:
                 self._end_of_another(record, told, wall)
             return
-        record.seen = max(record.seen, min(self._alive, wall) - record.began_unix)
+        record.seen = max(record.seen, wall - (monotonic() - self._alive) - record.began_unix)
         want = self._incidents.resume(record, monotonic(), wall, reborn=reborn, verdict=verdict)
         self._known = record.id
         self._recurrence = told.recurrence

@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         "half_closed",
         "reading_paused",
         "transport",
+        "upload_waits",
         "worker",
     )
 
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._in_head: bool | None = None  # None: nothing has come yet
         self._lingering = False
         self.reading_paused = False
+        self.upload_waits = False  # for a target, which takes no more now
         self._write_paused = False
         self._unsent = NEVER
         self.exchange: Exchange | Page | None = None
@@ -106,10 +108,15 @@ class Connection(asyncio.Protocol):
 
     def owes_head_since(self) -> float:
         """Since when it could have sent a head that is not here, by the worker's clock; NEVER while it owes none."""
-        if self.exchange is not None or self._lingering or self._write_paused or self._buffer:
+        if self.exchange is not None or self._lingering or self._write_paused or self._next_is_here:
             return NEVER
         allowed = self.worker.idle_timeout if self._in_head is False else self.worker.settings.head_timeout
         return self.deadline - allowed
+
+    @property
+    def _next_is_here(self) -> bool:
+        """Whether a request has come and waits for its turn. What is kept of an empty line is none."""
+        return bool(self._buffer) and self.exchange is None and not self._in_head
 
     def make_room(self) -> None:
         """Others need the place more than one that brings no request."""
@@ -125,16 +132,17 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if self._write_paused:
             return  # it owes us reading; only reading postpones that, in `_expire_writing`
-        if exchange is not None and (exchange.upload_done or self.reading_paused):
+        if exchange is not None and (exchange.upload_done or self.upload_waits):
             self.deadline = NEVER
         else:
             self.deadline = self.worker.now + self.worker.idle_timeout
 
     def _expire_writing(self) -> None:
-        # A slow reader lives as long as it gets on; what the kernel still holds counts as unread.
+        # A slow reader lives as long as it gets on; what the kernel still holds counts as unread. Progress is that of a
+        # whole idle time-out, also where the end is near: a slow link takes little in a moment.
         before, self._unsent = self._unsent, outstanding(self.transport)
         if 0 < self._unsent <= before - max(self.worker.least_progress, 1):
-            self.deadline = self.worker.now + (_LINGER_S if before == NEVER else self.worker.idle_timeout)
+            self.deadline = self.worker.now + self.worker.idle_timeout
         else:
             reset(self.transport)  # a plain close would wait in the kernel for a reader that is not there
 

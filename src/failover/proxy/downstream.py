@@ -71,7 +71,7 @@ class Downstream(Connection):
                 self._read_head(self._buffer + data if self._buffer else data)
         elif not exchange.upload_done:
             if self._buffer:
-                self._buffer += data  # `_read_rest` is about to read what came before
+                self._buffer += data  # `_read_rest` will read what came before
             else:
                 self._read_body(exchange, data)
         else:
@@ -81,11 +81,11 @@ class Downstream(Connection):
 
     def eof_received(self) -> bool:
         while self._buffer and self.exchange is not None and not self.exchange.upload_done:
-            self._read_rest()
+            self._read_on(self.exchange)  # at once: nothing is to come behind it
         exchange = self.exchange
         self.half_closed = True
-        if exchange is None and self._buffer and not (self._in_head or self._lingering):
-            return True  # the next one is here already, and is about to be read
+        if self._next_is_here and not self._lingering:
+            return True  # it is about to be read
         # A client may close its half and still read the answer, but nobody closes a half of a stream without end, or of
         # a tunnel to be; and a write that was sent nowhere yet is not worth the doubt.
         may_be_gone = exchange is not None and (exchange.endless or exchange.held or exchange.head.upgrade)
@@ -120,8 +120,12 @@ class Downstream(Connection):
         worker = self.worker
         if data[0] <= _NEWLINE:
             data = without_empty_lines(data)
-            if not data:
-                self._buffer = b""
+            if data in (b"", b"\r"):  # half of one
+                self._buffer = data
+                if self.half_closed:
+                    self._close(linger=False)
+                elif data:
+                    self._head_begins()
                 return
         try:
             head = worker.heads.request(data, self.client.kin)
@@ -129,12 +133,7 @@ class Downstream(Connection):
             self._refuse(error.status, error.reason)
             return
         if head is None:
-            if not self._in_head:
-                self._in_head = True
-                self.deadline = worker.now + worker.settings.head_timeout
-            if data[0] <= _NEWLINE:
-                self._buffer = data  # half of an empty line
-                return
+            self._head_begins()
             self._buffer = b""
             self._beginning = Beginning()
             self._read_part_of_head(self._beginning, data)
@@ -165,6 +164,7 @@ class Downstream(Connection):
         self._buffer = b""
         self._body_size = 0
         self._came = self.worker.least_progress  # its first bytes begin its time
+        self.upload_waits = False
         self._body = ChunkedReader(named=(head.kin or head).named) if length == CHUNKED else None
         self._body_left = length
         if self.reading_paused:
@@ -181,6 +181,11 @@ class Downstream(Connection):
         if self.half_closed and self.exchange is exchange and not exchange.upload_done:
             self._abandon()  # the rest of its body will never come
             self._close(linger=False)
+
+    def _head_begins(self) -> None:
+        if not self._in_head:
+            self._in_head = True
+            self.deadline = self.worker.now + self.worker.settings.head_timeout
 
     def _read_part_of_head(self, beginning: Beginning, data: bytes) -> None:
         try:
@@ -235,10 +240,12 @@ class Downstream(Connection):
 
     def _read_rest(self) -> None:
         """Go on with a body of many small chunks, after others had their turn."""
-        exchange, data = self.exchange, self._buffer
-        if exchange is None or exchange.upload_done or not data:
-            return
-        self._buffer = b""
+        exchange = self.exchange
+        if exchange is not None and not exchange.upload_done and self._buffer and not self.upload_waits:
+            self._read_on(exchange)
+
+    def _read_on(self, exchange: Exchange | pages.Page) -> None:
+        data, self._buffer = self._buffer, b""
         self._resume_reading()
         self._read_body(exchange, data)
 
@@ -259,11 +266,17 @@ class Downstream(Connection):
     # -- called by the exchange
 
     def pause_upload(self) -> None:
+        self.upload_waits = True
         self._pause_reading()
         self._set_deadline()
 
     def resume_upload(self) -> None:
-        self._resume_reading()
+        self.upload_waits = False
+        exchange = self.exchange
+        if self._buffer and exchange is not None and not exchange.upload_done:
+            self.worker.loop.call_soon(self._read_rest)
+        else:
+            self._resume_reading()
         self._set_deadline()
 
     def done(self) -> None:
@@ -301,7 +314,7 @@ class Downstream(Connection):
         self.close_after = True
         if isinstance(self.exchange, pages.Page) and self.exchange.answering:
             self.cut()  # one that is open stays open
-        elif self.exchange is None and not self._buffer and self._beginning is None:
+        elif self.exchange is None and self._beginning is None and not (self._next_is_here or self._write_paused):
             self.deadline = min(self.deadline, self.worker.now + _LAST_REQUEST_S)
 
     def _answer_own(self, head: RequestHead, data: bytes) -> None:

@@ -69,7 +69,7 @@ class Exchange(Answering):
         head = self.head
         return self.worker.plan(self.downstream.client, head, safe=head.safe)
 
-    def _try(self, pool: Pool, *, fresh: bool = False) -> None:
+    def _try(self, pool: Pool, fresh: bool = False) -> None:
         self.pool = pool
         upstream = None if fresh else pool.take(self.head.safe)
         if upstream is not None:

@@ -38,6 +38,7 @@ class Tunnel:
 
     def leave(self) -> None:
         """Its target no longer serves: end it, so that the client comes to the one that does."""
+        self.ending()  # what it has not taken yet, a side may take as long as it gets on
         for end in self._ends:
             end.own.close()
 

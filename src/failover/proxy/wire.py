@@ -45,7 +45,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(rb"/[\x21\x22\x24-\x7e]*")
 _ABSOLUTE = re.compile(rb"(?i)https?://([^/?#@\s]+)([/?][\x21\x22\x24-\x7e]*)?")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
-_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]|\r?\Z")
+_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _NO_BODY = frozenset((204, 304))
 _STATUS_LINES = {f"HTTP/1.1 {s.value} {s.phrase}".encode(): s.value for s in HTTPStatus}
@@ -155,8 +155,9 @@ class HeadReader:
         self._last = self._read_response(b"HTTP/1.1 200 OK\r\n\r\n")
 
     def request(self, data: bytes, kin: RequestHead | None = None) -> RequestHead | None:
-        """The request head that these bytes begin with; its `size` says how many they are. None when it is not whole.
-        `kin` is the one that the same client sent last: it will have the same fields.
+        """The request head that these bytes begin with; its `size` says how many they are. None when it is not whole:
+        what can be said of it then, `Beginning` says. `kin` is the one that the same client sent last: it will have the
+        same fields.
 
         Raises Malformed with the status to answer.
         """
@@ -184,7 +185,6 @@ class HeadReader:
             raise too_many()
         end = data.find(b"\r\n\r\n", start) + 4
         if end == 3:
-            _check_part(data, start)
             return None
         if end > MAX_HEAD:
             raise too_large()
@@ -343,17 +343,6 @@ def _without_body(head: ResponseHead) -> None:
         head.keep_alive = False  # it may yet send the body that it announces, into the next exchange
     if head.sized:
         head.lines = without_fields(head.lines, (b"content-length",))
-
-
-def _check_part(data: bytes, start: int) -> None:
-    """What can be said of a head that is not whole; its request line ends at `start`, if it does. Waiting longer would
-    not mend it. Raises Malformed.
-    """
-    if len(data) > MAX_HEAD:
-        raise too_large()
-    check_beginning(data, start)
-    if not _lines_end_well(data):
-        raise Malformed(400, "Lines end in CR LF.")
 
 
 def check_beginning(data: bytes, start: int) -> None:

@@ -106,6 +106,7 @@ class Worker:
         self.line = Line(launch, loop, self._told, lambda: getattr(self, "routing", None))
         self._serving: asyncio.Task[None] | None = None
         self._ticks = 0
+        self._late = False
         self._rescues = 0
         self._suspecting_until = 0.0  # we have told of a failure, and the controller's word on it is on its way
         self.stopped = loop.create_future()
@@ -159,18 +160,20 @@ class Worker:
         before, now = self.now, self.loop.time()
         self.now = now
         self._ticks += 1
-        if now - before < _LATE_S:
+        # Where it was we who had no time, what came meanwhile is read first. Not twice in a row: whoever keeps us busy
+        # would have all the time in the world.
+        self._late = not self._late and now - before >= _LATE_S
+        if not self._late:
             for pool in self.pools.values():
                 for upstream in [u for u in pool.open if u.deadline < now]:
                     upstream.expire()
                 pool.look_after_connecting()
-        # else it was we who had no time: what came meanwhile is read first
+            self.crowd.tick(now)
         for pool in self.pools.values():
             pool.tell_of_answers()
         self.hold.tick()
         if self._leaving:
             self._leave_in_turn()
-        self.crowd.tick(now)
         if self._ticks % _COUNTER_TICKS == 0:
             self.launch.sign(ALIVE)
             self._listener.look()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from failover.settings.types import Form, did_you_mean, quoted
 
@@ -14,13 +14,16 @@ _MOST = 2**32 - 2  # the number above means "leave it as it is" to the system (s
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`groups` are all that the process is in, `gid` among them. `home` is empty for a number without a name."""
+    """`groups` are all that the process is in, `gid` among them. `home` is empty for a number without a name.
+
+    Whoever is put into another group meanwhile is the same user: a reload need not be refused for that.
+    """
 
     name: str
     uid: int
     gid: int
-    groups: tuple[int, ...]
-    home: str = ""
+    groups: tuple[int, ...] = field(compare=False)
+    home: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.name

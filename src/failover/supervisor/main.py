@@ -11,6 +11,7 @@ connection is refused. If the new ones cannot get to serve, they are given up an
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import secrets
@@ -45,6 +46,7 @@ _DEATHS_TO_GIVE_UP = 5
 _READY_WITHIN = 15.0
 _CONTROLLER_LEAVES_WITHIN = 5.0
 _GRACE = 2.0
+_NO_ROOM_TO_LOOK = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))  # which says nothing of a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,8 @@ class Supervisor:
             self._nursery.give_up(seat)
             if status not in {0, signal.SIGTERM} and not seat.killed:
                 self._tell_death(seat, pid, status, None)
+                if self._stopping and not seat.is_controller:
+                    self._exit_code = self._exit_code or 1  # what it had in hand was cut
             return
         wait = seat.pace.wait_after(self._now - seat.born)
         seat.due = self._now + wait
@@ -220,6 +224,8 @@ class Supervisor:
         for end in (woken, wakes):
             end.setblocking(False)
         before = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
+        # A wish that other servers know (a new binary, a reload) and we do not: children are born with it ignored.
+        before[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         self._may_hang_up = _has_terminal() and before[signal.SIGHUP] != signal.SIG_IGN
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         self._selector.register(woken, selectors.EVENT_READ, lambda: self._on_signals(woken.recv(4096)))
@@ -370,6 +376,6 @@ class Supervisor:
 def _has_terminal() -> bool:
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in _NO_ROOM_TO_LOOK
     return True

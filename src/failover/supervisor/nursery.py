@@ -269,7 +269,7 @@ class Nursery:
             return
         seat.ready = True
         self._selector.unregister(seat.signs_end)
-        if seat.died is not None:
+        if seat.died is not None and not seat.leaving:
             away = time.monotonic() - seat.died
             _log.info(f"{seat.name} is back", action="failover.child_back", process=seat.pid, duration=away)
 

@@ -31,8 +31,7 @@ def one(data):
     queries.load(_connection, _ids[1])
     assert queries.newest(_connection) is not None
     memory.decode(data)
-    memory.decode_lasting(data)
-    memory.resumed((data, 1.0), ("http://a",), 100.0)
+    memory.resumed(memory.decode_lasting(data, 1.0), ("http://a",), 100.0)
     memory.decode_record(data)
 
 

@@ -182,6 +182,22 @@ def test_somebody_who_holds_the_tables_for_long_stops_nothing(tmp_path, look, lo
         assert "held it" in {entry.text for entry in on_disk(tmp_path)[resolved().id].timeline}
 
 
+def test_who_may_not_even_read_meanwhile_waits_for_nobody(tmp_path, look, log):
+    """Where a file system has no shared memory there is no WAL, and who writes locks readers out."""
+    with a_store(tmp_path) as store:
+        now(store.save(opened(), b""))
+        now(store._do(lambda connection: connection.execute("PRAGMA journal_mode = DELETE").fetchall()))
+        with closing(sqlite3.connect(tmp_path / "failover.db", isolation_level=None)) as somebody:
+            somebody.execute("BEGIN EXCLUSIVE")
+            now(store.remember("k", b"v"))
+            assert now(store.recall("k"))[0] == b"v"
+            assert (said(log, "store.away"), said(log, "store.home")) == (1, 0)
+            somebody.execute("ROLLBACK")
+        assert now(store.recall("k"))[0] == b"v"
+        assert now(store.newest()).document.id == opened().id
+    assert said(log, "store.home") == 1
+
+
 def test_a_mistake_in_a_question_is_no_fault_of_the_disk(tmp_path, look, log):
     with a_store(tmp_path) as store:
         with pytest.raises(Exception, match="no such table"):
@@ -214,6 +230,17 @@ def gone_without_its_wal(file):
     file.unlink()
 
 
+def torn_with_its_wal(file):
+    """As `kill -9` leaves it: what was written last stands in the WAL alone, which fits no file but this one."""
+    wal = file.with_name(f"{file.name}-wal")
+    with closing(sqlite3.connect(file, isolation_level=None)) as last:
+        last.execute("INSERT INTO memory VALUES ('last', zeroblob(50000), 1)")
+        left = wal.read_bytes()
+    with file.open("r+b") as torn:
+        torn.write(os.urandom(os.fstat(torn.fileno()).st_size // 2))
+    wal.write_bytes(left)
+
+
 def with_a_foreign_wal(file):
     file.with_name(f"{file.name}-wal").write_bytes(os.urandom(50_000))
 
@@ -227,7 +254,7 @@ def of_another_program(file):
 
 @pytest.mark.parametrize(
     "damage",
-    [cut_in_half, emptied, torn, gone_without_its_wal, with_a_foreign_wal, of_another_program],
+    [cut_in_half, emptied, torn, torn_with_its_wal, gone_without_its_wal, with_a_foreign_wal, of_another_program],
     ids=lambda damage: damage.__name__,
 )
 def test_whatever_has_become_of_the_file_it_begins_and_keeps(tmp_path, look, log, damage):
@@ -254,23 +281,26 @@ def test_whatever_has_become_of_the_file_it_begins_and_keeps(tmp_path, look, log
 
 
 _MIGRATES = """
-import os, signal, sys
+import os, signal, sqlite3, sys
 from pathlib import Path
-from failover.incidents import opening, schema
-step = schema.MIGRATIONS[1]
-def dies(connection):
-    connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = 2;")
-    if sys.argv[2] == "written":
-        connection.execute("PRAGMA cache_size = 1")
-        connection.execute("UPDATE ledger SET hidden = 7")
-    os.kill(os.getpid(), signal.SIGKILL)
-opening.migrate = dies
+from failover.incidents import opening
+class Dying(sqlite3.Connection):
+    def executescript(self, script):
+        if sys.argv[2] == "COMMIT":
+            self.execute("PRAGMA cache_size = 1")
+            script = script.replace("COMMIT;", "UPDATE ledger SET hidden = 7; COMMIT;")
+        for statement in script.split(";"):
+            if sys.argv[2] in statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.execute(statement)
+connect = sqlite3.connect
+sqlite3.connect = lambda *told, **more: connect(*told, **more, factory=Dying)
 opening.open_folder(Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("when", ["begun", "written"])
-def test_killed_in_the_middle_of_a_step_of_the_tables_the_step_is_taken_again(tmp_path, when):
+@pytest.mark.parametrize("before", ["user_version =", "COMMIT"])
+def test_killed_in_the_middle_of_a_step_of_the_tables_the_step_is_taken_again(tmp_path, before):
     file = tmp_path / "failover.db"
     with closing(sqlite3.connect(file)) as old:
         old.execute("PRAGMA journal_mode = WAL")
@@ -278,7 +308,7 @@ def test_killed_in_the_middle_of_a_step_of_the_tables_the_step_is_taken_again(tm
         old.executemany("INSERT INTO ledger VALUES (?, 10, 1)", [(hour,) for hour in range(2000)])
         old.commit()
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", _MIGRATES, str(tmp_path), when], env=environ, check=False)
+    killed = subprocess.run([sys.executable, "-c", _MIGRATES, str(tmp_path), before], env=environ, check=False)
     assert killed.returncode == -signal.SIGKILL
     with a_store(tmp_path) as store:
         assert now(store.totals(0.0)).requests == 20_000
