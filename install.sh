@@ -69,14 +69,39 @@ case $with in
     *) wrong "--with $with: there are uv, pipx and venv" ;;
 esac
 
-[ -n "${HOME:-}" ] || fail 'HOME is not set, so there is no place of yours to install into'
-place=${XDG_DATA_HOME:-$HOME/.local/share}/failover
+case ${HOME:-} in
+    /*) ;;
+    *) fail 'HOME is not set to a folder, so there is no place of yours to install into' ;;
+esac
+# One that depends on where you are is passed over, as the XDG specification wants it.
+case ${XDG_DATA_HOME:-} in
+    /*) place=$XDG_DATA_HOME/failover ;;
+    *) place=$HOME/.local/share/failover ;;
+esac
 bin=$HOME/.local/bin
 
 is_ours() {
     case $(readlink "$bin/failover" 2>/dev/null || :) in
         "$place"/*) return 0 ;;
         *) return 1 ;;
+    esac
+}
+
+# Other things may lie in that folder, the incidents even: environments go, which have a name that we gave.
+remove_all_but() {
+    for old in "$place"/[0-9]*-[0-9]*-[0-9]*; do
+        if [ "$old" != "$1" ] && [ -f "$old/pyvenv.cfg" ]; then
+            rm -rf "$old"
+            removed=yes
+        fi
+    done
+}
+
+# A path as the shell reads it back, wherever something is to be typed.
+typed() {
+    case $1 in
+        *[!A-Za-z0-9/._@%+,:-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
+        *) printf '%s' "$1" ;;
     esac
 }
 
@@ -104,14 +129,19 @@ if [ -n "$uninstall" ]; then
     if has pipx && pipx list --short 2>/dev/null | grep -q '^failover '; then
         pipx uninstall failover >&2 && gone="$gone pipx"
     fi
-    if [ -d "$place" ]; then
-        ! is_ours || rm -f "$bin/failover"
-        rm -rf "$place"
-        gone="$gone $place"
+    removed=
+    if is_ours; then
+        rm -f "$bin/failover"
+        removed=yes
     fi
+    remove_all_but ''
+    rmdir "$place" 2>/dev/null || :
+    [ -z "$removed" ] || gone="$gone $place"
     [ -n "$gone" ] || fail 'nothing of Failover was installed by this script'
     say "taken away:$gone"
-    say "incidents, if there are any, are still in ${XDG_STATE_HOME:-$HOME/.local/state}/failover"
+    state=${XDG_STATE_HOME:-$HOME/.local/state}/failover
+    [ "$(id -u)" != 0 ] || state=/var/lib/failover
+    say "incidents, if there are any, are still in $state"
     exit 0
 fi
 
@@ -144,7 +174,7 @@ trap 'exit 143' TERM HUP
 
 fetch() {
     if has curl; then
-        curl -fsSL --proto '=https,http' -o "$2" -- "$1" || fail "cannot fetch $1"
+        curl -gfsSL --proto '=https,http' -o "$2" -- "$1" || fail "cannot fetch $1"
     elif has wget; then
         wget -q -O "$2" -- "$1" || fail "cannot fetch $1"
     else
@@ -167,7 +197,13 @@ constraints=
 case $from in
     http://* | https://*)
         [ -n "$sum" ] || wrong '--from a URL needs --sha256'
-        wheel=$scratch/${from##*/}
+        # Its name says what it is: what a server may want to be asked besides is no part of that.
+        wheel=${from%%[?#]*}
+        wheel=$scratch/${wheel##*/}
+        case $wheel in
+            *.whl) ;;
+            *) fail "--from $from: the name of a wheel ends in .whl" ;;
+        esac
         fetch "$from" "$wheel"
         ;;
     ?*)
@@ -198,20 +234,29 @@ esac
 # What a user has set for pip and uv in general would send things elsewhere.
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 case $with in
+    uv) folder=$(uv tool dir --bin) ;;
+    pipx) folder=$(pipx environment --value PIPX_BIN_DIR 2>/dev/null || printf '%s' "$bin") ;;
+    venv) folder=$bin ;;
+esac
+command=$folder/failover
+# All three link to a program of that name in an environment of ours; each would write over anything else.
+if [ -e "$command" ] && ! is_ours; then
+    case $with:$(readlink "$command" || :) in
+        uv:*/failover/bin/failover | pipx:*/failover/bin/failover) ;;
+        *) fail "$command is there already and is not ours; take it away first" ;;
+    esac
+fi
+
+case $with in
     uv)
         uv tool install --quiet --force --reinstall-package failover ${constraints:+--constraints "$constraints"} "${wheel}[charts]" ||
             fail 'uv could not install it, see above'
-        command=$(uv tool dir --bin)/failover
         ;;
     pipx)
-        pipx install --quiet --force --python "$python" ${constraints:+--pip-args="-c '$constraints'"} "${wheel}[charts]" >&2 ||
+        pipx install --quiet --force --python "$python" ${constraints:+--pip-args="-c $(typed "$constraints")"} "${wheel}[charts]" >&2 ||
             fail 'pipx could not install it, see above'
-        command=$(pipx environment --value PIPX_BIN_DIR 2>/dev/null || printf '%s' "$bin")/failover
         ;;
     venv)
-        if [ -e "$bin/failover" ] && ! is_ours; then
-            fail "$bin/failover is there already and is not ours; take it away first"
-        fi
         # Beside the one that is there, which serves until the new one is complete.
         new=$place/$(date +%Y%m%d-%H%M%S)-$$
         mkdir -p "$place" "$bin"
@@ -222,10 +267,7 @@ case $with in
             fail 'pip could not install it, see above'
         ln -sfn "$new/bin/failover" "$bin/failover"
         trap 'rm -rf "$scratch"' EXIT
-        for old in "$place"/*; do
-            [ "$old" = "$new" ] || rm -rf "$old"
-        done
-        command=$bin/failover
+        remove_all_but "$new"
         ;;
 esac
 
@@ -234,10 +276,10 @@ esac
 version=$("$command" version) || fail "it was installed, but $command does not run"
 say "$version is installed with $with: $command"
 case :$PATH: in
-    *:"${command%/*}":*) start=failover ;;
+    *:"$folder":*) start=failover ;;
     *)
-        start=$command
-        say "${command%/*} is not in your PATH; to have it there: export PATH=\"${command%/*}:\$PATH\""
+        start=$(typed "$command")
+        say "$folder is not in your PATH; to have it there: export PATH=$(typed "$folder"):\"\$PATH\""
         ;;
 esac
 say "try it:   $start demo"
@@ -245,7 +287,7 @@ say "use it:   $start --primary=https://myapp.com --backup=https://myapp-backup.
 case $with in
     uv) say 'undo it:  uv tool uninstall failover' ;;
     pipx) say 'undo it:  pipx uninstall failover' ;;
-    venv) say "undo it:  rm -r $place $bin/failover" ;;
+    venv) say "undo it:  rm -r $(typed "$new") $(typed "$command")" ;;
 esac
 exit 0
 }

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -187,16 +188,32 @@ def test_without_uv_and_pipx_it_makes_an_environment(release, home):
     other = home.bin / "failover"
     other.parent.mkdir(parents=True)
     other.write_text("somebody's")
-    refused = home.run(release / "install.sh", "--with", "venv", path=str(python))
-    assert refused.returncode == 1
-    assert "is not ours" in refused.stderr
+    for way in ("venv", "uv"):
+        refused = home.run(release / "install.sh", "--with", way, path=str(python) if way == "venv" else "")
+        assert (refused.returncode, other.read_text()) == (1, "somebody's")
+        assert "is not ours" in refused.stderr
     other.unlink()
+    incident = home.folder / ".local/share/failover/8080/failover.db"
+    incident.parent.mkdir(parents=True)
+    incident.touch()
     made = home.run(release / "install.sh", "--with", "venv", path=str(python))
     assert made.returncode == 0, made.stderr
+    undo = shlex.split(made.stderr.split("undo it:")[1])
+    assert (undo[:2], [Path(word).exists() for word in undo[2:]]) == (["rm", "-r"], [True, True])
     assert home.run(home.bin / "failover", "version").stdout == f"failover {__version__}\n"
     assert home.run(release / "install.sh", "--uninstall", path=str(python)).returncode == 0
     assert not other.exists()
-    assert not (home.folder / ".local/share/failover").exists()
+    assert list((home.folder / ".local/share/failover").iterdir()) == [incident.parent]
+
+
+def test_undoing_takes_nothing_away_that_lies_where_somebody_stands(home, tmp_path):
+    own = tmp_path / "failover/20260101-000000-1/pyvenv.cfg"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    for setting in ("XDG_DATA_HOME=.", "XDG_DATA_HOME=", f"XDG_DATA_HOME={tmp_path.name}", "HOME=."):
+        script = f"cd '{tmp_path}' && env '{setting}' sh '{ROOT}/install.sh' --uninstall"
+        done = home.run("sh", "-c", script)
+        assert (done.returncode, own.exists()) == (1, True), done.stderr
 
 
 @pytest.mark.parametrize("changed", ["wheel", "constraints"])
@@ -221,12 +238,21 @@ def test_a_page_that_is_not_there_is_no_program(release, home):
     assert "cannot fetch" in done.stderr
 
 
+def test_the_name_of_a_wheel_ends_where_its_query_begins(release, home):
+    (wheel,) = release.glob("*.whl")
+    address = re.search("^RELEASE='(.*)'", (release / "install.sh").read_text(), re.MULTILINE)[1]
+    url = f"{address}/{wheel.name}?a=$(id)&b=%20/#c"
+    done = home.run("sh", release / "install.sh", "--with", "uv", "--from", url, "--sha256", "0")
+    assert f"install: {wheel.name} is not what it should be" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
         (["--with", "conda"], 2, "there are uv, pipx and venv"),
         (["--from"], 2, "--from needs a value"),
         (["--from", "http://127.0.0.1:1/x.whl"], 2, "needs --sha256"),
+        (["--from", "http://127.0.0.1:1/x.zip", "--sha256", "0"], 1, "ends in .whl"),
         (["--from", "nowhere.whl"], 1, "nowhere.whl is not a file"),
         (["please"], 2, "please is not expected here"),
     ],
