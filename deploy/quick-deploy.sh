@@ -296,6 +296,13 @@ case $platform in
         code_too
         cp -- "$root/compose.yaml" "$made/"
         env_file=.env quoting=dotenv
+        # Compose takes a quote behind a backslash for no end, and there is no sign for the backslash itself.
+        for one in $plain $secret; do
+            case $(value_of "$one") in
+                *\\ | *\\\'*) die "$one has a backslash at its end or before a quote; write it as %5C" ;;
+                *) ;;
+            esac
+        done
         guarded "$made/.env"
         each write_env
         printf '.env\n' >"$made/.gitignore"

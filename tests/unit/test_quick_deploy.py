@@ -220,6 +220,13 @@ def test_bad_input_is_a_sentence_and_exit_code_2(wizard, words, sentence):
     assert wizard.left() == []
 
 
+@pytest.mark.parametrize("address", ["https://a/\\", "https://a/\\'b"])
+def test_what_compose_would_read_otherwise_is_not_written(wizard, address):
+    done = wizard.write("docker", PRIMARY, address, "--no-check", "--yes")
+    assert (done.returncode, wizard.left()) == (2, [])
+    assert "BACKUP_URL has a backslash at its end or before a quote; write it as %5C" in done.stderr
+
+
 def test_all_mistakes_are_told_at_once(wizard):
     done = wizard.run("--primary=x", "--name=X")
     assert done.stderr.count("quick-deploy: ") == 4
