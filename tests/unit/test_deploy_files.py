@@ -163,6 +163,15 @@ def test_the_tag_is_the_version():
     assert image["newTag"] == __version__
 
 
+def test_the_image_of_a_release_has_a_name_that_a_registry_takes_and_the_version_as_its_tag():
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["image"]["steps"]
+    assert "${{ github.repository }}" not in json.dumps([step.get("with") for step in steps])
+    (script,) = (step["run"] for step in steps if step.get("id") == "image")
+    told = {"GITHUB_REPOSITORY": "Some-Body/Failover", "GITHUB_REF_NAME": "v1.2.3", "GITHUB_OUTPUT": "/dev/stdout"}
+    done = subprocess.run(["bash", "-c", script], env=told, capture_output=True, text=True, check=True)
+    assert done.stdout == "name=ghcr.io/some-body/failover\ntag=1.2.3\n"
+
+
 def test_the_settings_of_kubernetes_reach_the_container():
     (container,) = platforms.deployment(ROOT)["spec"]["template"]["spec"]["containers"]
     (settings,) = platforms.kustomization(ROOT)["configMapGenerator"]
