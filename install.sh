@@ -171,6 +171,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE
 
 fetch() {
     if has curl; then
@@ -260,6 +261,7 @@ case $with in
         # Beside the one that is there, which serves until the new one is complete.
         new=$place/$(date +%Y%m%d-%H%M%S)-$$
         mkdir -p "$place" "$bin"
+        [ -w "$bin" ] || fail "$bin may not be written to by you"
         trap 'rm -rf "$scratch" "$new"' EXIT
         "$python" -m venv "$new" ||
             fail 'cannot make an environment; on Debian and Ubuntu it needs python3-venv: apt-get install python3-venv'

@@ -216,6 +216,24 @@ def test_undoing_takes_nothing_away_that_lies_where_somebody_stands(home, tmp_pa
         assert (done.returncode, own.exists()) == (1, True), done.stderr
 
 
+def test_nothing_is_left_behind_where_nobody_reads_on(release, home, tmp_path):
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    words = f"--with uv --from '{release}/constraints.txt' --sha256 0"
+    script = f"{{ TMPDIR='{aside}' sh '{release}/install.sh' {words} 2>&1; }} | true"
+    home.run("sh", "-c", script)
+    assert list(aside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_told_before_anything_is_installed(home):
+    home.bin.mkdir(parents=True)
+    home.bin.chmod(0o555)
+    done = home.run("sh", ROOT / "install.sh", "--with", "venv")
+    assert (done.returncode, list((home.folder / ".local/share/failover").iterdir())) == (1, [])
+    assert "may not be written to by you" in done.stderr
+
+
 @pytest.mark.parametrize("changed", ["wheel", "constraints"])
 def test_what_is_not_what_it_should_be_is_not_installed(release, home, tmp_path, changed):
     text = (release / "install.sh").read_text()
