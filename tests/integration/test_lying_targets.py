@@ -368,13 +368,16 @@ def test_an_answer_whose_target_ends_its_half_at_once_is_whole(program, script):
     def answer(wire, _head):
         wire.send(ok(b"right"))
         wire.sock.shutdown(socket.SHUT_WR)
-        wire.is_closed()
+        closed.put(wire.is_closed())
 
+    closed = queue.Queue()
     script(answer)
     with dial(program.port) as client:
         for _ in range(3):
             client.send(POST)
             assert client.read_answer()[1] == b"right"
+            # A write that goes out before that end has come here is lost with it, and nobody could know.
+            assert closed.get(timeout=PATIENCE)
 
 
 # -- targets that speak, or close, before they are asked
