@@ -374,10 +374,14 @@ def run(launch: Launch) -> int:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     tell_of_memory(loop, log.get("worker"))
-    worker = Worker(launch, loop)
-    worker.start()
     try:
-        loop.run_until_complete(worker.stopped)
+        loop.run_until_complete(_live(Worker(launch, loop)))
     finally:
         loop.close()
     return 0
+
+
+async def _live(worker: Worker) -> None:
+    """It starts in the running loop: uvloop hears no signal that comes between its handler and its first turn."""
+    worker.start()
+    await worker.stopped
