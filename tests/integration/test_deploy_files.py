@@ -244,9 +244,8 @@ def test_the_image_runs_as_nobody_on_a_file_system_that_cannot_be_written_to(pri
                 at = second.wait_for(r"listening on http://127.0.0.1:(\d+)")[1]
                 second.wait_for(r" ready ")
                 assert get(int(at), "/") == (200, "primary\n")
-            roots = Path(
-                f"/proc/{program.pid}/root/tmp/volume"
-            )  # as a platform mounts it: root's, with a file system's own
+            # As a platform mounts it: root's, with what a file system has of its own.
+            roots = Path("/proc", str(program.pid), "root", "tmp/volume")
             (roots / "lost+found").mkdir(parents=True)
             more |= {"FAILOVER_USER": "10001", "FAILOVER_STATE_DIR": "/tmp/volume/state"}
             with Process(image.beside(program.pid, folder, more, flags, user="0:0")) as third:

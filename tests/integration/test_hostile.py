@@ -11,7 +11,7 @@ import pytest
 
 from support.memory import linux_only, share
 from support.program import PATIENCE, Program
-from support.raw import RawOrigin, dial, ok
+from support.raw import RawOrigin, dial, ok, push
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -40,15 +40,6 @@ def script(origin):
 
     use(ok())
     return use
-
-
-def push(wire, data=b"x" * 65536):
-    """Send until the other end has had enough."""
-    try:
-        while True:
-            wire.send(data)
-    except OSError:
-        return
 
 
 def test_a_slow_reader_leaves_no_deaf_connection_behind_for_others(proxy, script):

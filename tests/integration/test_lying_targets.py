@@ -14,7 +14,7 @@ import pytest
 
 from support.memory import linux_only
 from support.program import PATIENCE, Program
-from support.raw import RawOrigin, dial, ok
+from support.raw import RawOrigin, answer_while_pushing, dial, ok, push
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
@@ -75,13 +75,6 @@ def assert_honest(client) -> None:
     client.send(GET)
     head, body = client.read_answer()
     assert body == b"honest", head
-
-
-def push(wire, data=b"x" * 65536):
-    """Send until the other end has had enough."""
-    with suppress(OSError):
-        while True:
-            wire.send(data)
 
 
 @contextmanager
@@ -335,14 +328,7 @@ def test_an_early_answer_outruns_the_reset_behind_it(program, script):
 
     script(answer)
     for _ in range(20):
-        with dial(program.port) as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000000\r\n\r\n")
-            sender = threading.Thread(target=push, args=(client,), daemon=True)
-            sender.start()
-            assert client.read_answer()[0].startswith(b"HTTP/1.1 413 ")
-            with suppress(OSError):
-                client.sock.shutdown(socket.SHUT_RDWR)
-            sender.join(PATIENCE)
+        assert answer_while_pushing(program.port, 900_000_000).startswith(b"HTTP/1.1 413 ")
 
 
 def test_an_answer_before_the_body_and_more_behind_it_stays_with_who_asked(program, script):

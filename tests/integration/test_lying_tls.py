@@ -13,7 +13,7 @@ import pytest
 
 from support.flaws import FLAWS, HOST, Flawed
 from support.program import PATIENCE, Program
-from support.raw import RawOrigin, dial, ok
+from support.raw import RawOrigin, answer_while_pushing, dial, ok
 from support.tls import Secured
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -271,20 +271,7 @@ def test_an_early_answer_outruns_the_reset_behind_it_over_tls(program, origin):
 
     origin.script = refuse
     for _ in range(20):
-        with dial(program.port) as client:
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n")
-            sender = threading.Thread(target=push, args=(client,), daemon=True)
-            sender.start()
-            assert client.read_answer()[0].startswith(b"HTTP/1.1 413 ")
-            with suppress(OSError):
-                client.sock.shutdown(socket.SHUT_RDWR)
-            sender.join(PATIENCE)
-
-
-def push(wire) -> None:
-    with suppress(OSError):
-        while True:
-            wire.send(bytes(65536))
+        assert answer_while_pushing(program.port, 9_000_000).startswith(b"HTTP/1.1 413 ")
 
 
 def test_bytes_behind_an_answer_over_tls_reach_nobody(program, origin):

@@ -160,3 +160,23 @@ class RawOrigin:
             with contextlib.suppress(OSError):
                 wire.sock.shutdown(socket.SHUT_RDWR)
             wire.close()
+
+
+def push(wire: Wire, data: bytes = bytes(65536)) -> None:
+    """Send until the other end has had enough."""
+    with contextlib.suppress(OSError):
+        while True:
+            wire.send(data)
+
+
+def answer_while_pushing(port: int, length: int) -> bytes:
+    """The head that answers an upload of this announced length, which does not stop by itself."""
+    with dial(port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length)
+        sender = threading.Thread(target=push, args=(client,), daemon=True)
+        sender.start()
+        head, _ = client.read_answer()
+        with contextlib.suppress(OSError):
+            client.sock.shutdown(socket.SHUT_RDWR)
+        sender.join(PATIENCE)
+        return head
